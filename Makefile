@@ -1,0 +1,48 @@
+# `make` prints this list. Each target needs a bare clone and Python 3.11 (or PYTHON=...), nothing else.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+OUT ?= mimetic-demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check format constraints clean
+
+help:  ## print this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: .venv/core  ## the whole system on video files it makes itself, into $(OUT)/ (about six minutes)
+	$(BIN)/mimetic demo --out $(OUT)
+
+test: .venv/dev  ## the tests, without the slow ones (under ten minutes)
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: .venv/dev  ## all tests (under 45 minutes)
+	$(BIN)/python -m pytest -q
+
+check: .venv/dev  ## format, lint, types, tests with warnings as errors
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not slow"
+
+format: .venv/dev  ## put the code in its form
+	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests
+
+constraints:  ## renew constraints.txt (needs uv)
+	./tools/constraints.sh > constraints.tmp && mv constraints.tmp constraints.txt
+
+clean:  ## remove what make made, data and runs excepted
+	rm -rf .venv .mypy_cache .ruff_cache .coverage dist build
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/core: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[dev,face]'
+	@touch .venv/core $@

@@ -1,0 +1,176 @@
+"""The challenge's layout (Hume-Vidmimic2, and what is made like it): a folder in, a Dataset out; and the submission.
+
+::
+
+    ROOT/train_split.csv, valid_split.csv (or val_split.csv)    Filename,<target>,<target>,...
+    ROOT/raw/NNNNN.mp4                                          training and validation clips
+    ROOT/test_data/raw/NNNNN.mp4 (or test/raw)                  test clips; test_split.csv lists them, without labels
+    ROOT/text/NNNNN.{txt,srt,vtt,ttml,json}                     words, where somebody made them
+    ROOT/face_images/NNNNN/<n>.jpg                              the organisers' face crops
+
+Ids are strings of five digits everywhere: ``12`` and ``12.0`` in a table mean ``00012``.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mimetic.records import BadData, Clip, Dataset
+
+ID_COLUMN = "Filename"
+ID_DIGITS = 5
+TRAIN, VALID, TEST = ("train_split.csv",), ("valid_split.csv", "val_split.csv"), ("test_split.csv",)
+TEST_FOLDERS = ("test_data", "test")
+WORDS = (".txt", ".srt", ".vtt", ".ttml", ".json")
+"""Side files with words; of a clip that has several the first in this order counts."""
+
+
+def recognise(path: Path) -> bool:
+    """Tell whether the folder holds the challenge's tables."""
+    return path.is_dir() and any((path / name).is_file() for name in (*TRAIN, *VALID))
+
+
+def open_layout(path: Path) -> Dataset:
+    """Open the layout.
+
+    Raises
+    ------
+    BadData
+        for a table without targets, a label that is not a number (with its line), an id twice.
+    """
+    tables = {"train": _first(path, TRAIN), "valid": _first(path, VALID)}
+    targets = _targets([table for table in tables.values() if table])
+    rows = {part: list(_rows(table)) if table else [] for part, table in tables.items()}
+    tests = _test_ids(path)
+    _check_ids(path, rows, tests)
+    files = _Files(path)
+    clips = [files.clip(id_, part) for part in rows for id_, _ in rows[part]]
+    clips += [files.clip(id_, "test") for id_ in tests]
+    labels = [[values[target] for target in targets] for part in rows for _, values in rows[part]]
+    labels += [[np.nan] * len(targets)] * len(tests)
+    return Dataset(
+        name=path.resolve().name,
+        clips=tuple(clips),
+        targets=targets,
+        labels=np.array(labels, dtype=np.float64).reshape(len(clips), len(targets)),
+        store=path / "features",
+    )
+
+
+def _first(folder: Path, names: Sequence[str]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _header(table: Path) -> list[str]:
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        return [name.strip() for name in next(csv.reader(file), [])]
+
+
+def _targets(tables: Sequence[Path]) -> tuple[str, ...]:
+    headers = [_header(table) for table in tables]
+    for table, header in zip(tables, headers, strict=True):
+        if ID_COLUMN not in header:
+            raise BadData(f"{table} has no column {ID_COLUMN!r}", remedy=f"Its columns: {', '.join(header)}.")
+        if len(header) < 2:
+            remedy = f"Beside {ID_COLUMN!r} it needs one column for each emotion."
+            raise BadData(f"{table} has no target column", remedy=remedy)
+        if set(header) != set(headers[0]):
+            remedy = f"{tables[0].name}: {', '.join(headers[0])}; {table.name}: {', '.join(header)}."
+            raise BadData(f"{tables[0]} and {table} have different columns", remedy=remedy)
+    return tuple(name for name in headers[0] if name != ID_COLUMN)
+
+
+def _rows(table: Path) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield ``(id, target -> value)`` for every line."""
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+        for row in reader:
+            where = f"{table}, line {reader.line_num}"
+            yield (
+                clip_id(row.get(ID_COLUMN) or "", where),
+                {
+                    name: _number(value, name, where)
+                    for name, value in row.items()
+                    if name is not None and name != ID_COLUMN
+                },
+            )
+
+
+def clip_id(text: str, where: str) -> str:
+    """Give the id as the layout's files spell it: ``"12.0"`` and ``"12"`` are ``"00012"``."""
+    name = text.strip()
+    if not name:
+        raise BadData(f"{where}: there is no {ID_COLUMN}", remedy="Every line needs an id.")
+    whole = name.removesuffix(".0")
+    return whole.zfill(ID_DIGITS) if whole.isdigit() else Path(name).stem if Path(name).suffix else name
+
+
+def _number(text: str | None, name: str, where: str) -> float:
+    if text is None or not text.strip():
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError:
+        remedy = "Write a number, or leave the cell empty where nobody said."
+        raise BadData(f"{where}: {name} is {text!r}, not a number", remedy=remedy) from None
+
+
+def _test_ids(root: Path) -> list[str]:
+    """List the test clips: those of the organisers' list (whose zeros are no labels), else those that are there."""
+    for folder in TEST_FOLDERS:
+        if table := _first(root / folder, TEST):
+            return sorted(id_ for id_, _ in _rows(table))
+    for folder in TEST_FOLDERS:
+        if (root / folder / "raw").is_dir():
+            return sorted(path.stem for path in (root / folder / "raw").iterdir() if _is_clip(path))
+    return []
+
+
+def _is_clip(path: Path) -> bool:
+    return path.is_file() and path.name != "Thumbs.db" and not path.name.startswith(".")
+
+
+def _check_ids(root: Path, rows: Mapping[str, Sequence[tuple[str, Mapping[str, float]]]], tests: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    for part, ids in [*((part, [id_ for id_, _ in rows[part]]) for part in rows), ("test", list(tests))]:
+        for id_ in ids:
+            if id_ in seen:
+                where = f"twice in {part}" if seen[id_] == part else f"in {seen[id_]} and in {part}"
+                raise BadData(f"{root}: the id {id_} stands {where}", remedy="Every clip has one row.")
+            seen[id_] = part
+    if not seen:
+        raise BadData(f"{root} lists no clips", remedy=f"Its tables need lines below {ID_COLUMN}.")
+
+
+class _Files:
+    """What lies in the layout's folders, listed once."""
+
+    def __init__(self, root: Path) -> None:
+        tests = [root / name for name in TEST_FOLDERS]
+        self._root = root
+        self._media = self._by_stem([root / "raw", *(folder / "raw" for folder in tests)])
+        self._words = self._by_stem([root / "text", *(folder / "text" for folder in tests)], suffixes=WORDS)
+        faces = [root / "face_images", *(folder / "face_images" for folder in tests)]
+        self._faces = {path.name: path for folder in faces if folder.is_dir() for path in folder.iterdir()}
+
+    @staticmethod
+    def _by_stem(folders: Sequence[Path], suffixes: Sequence[str] = ()) -> dict[str, Path]:
+        paths = [p for folder in folders if folder.is_dir() for p in sorted(folder.iterdir()) if _is_clip(p)]
+        if suffixes:
+            paths = sorted((p for p in paths if p.suffix in suffixes), key=lambda p: -suffixes.index(p.suffix))
+        return {path.stem: path for path in paths}
+
+    def clip(self, id_: str, part: str) -> Clip:
+        expected = self._root / ("raw" if part != "test" else "test_data/raw") / f"{id_}.mp4"
+        return Clip(
+            id=id_,
+            path=self._media.get(id_, expected),
+            words=self._words.get(id_),
+            faces=self._faces.get(id_),
+            part=part,
+        )

@@ -1,0 +1,79 @@
+"""Encoders that pool over time first: ``(clip, time, dim)`` becomes one row of statistics, then one layer.
+
+The layer is the poster's: LayerNorm, Linear, GELU, Dropout, LayerNorm. Attention is its, too: one linear scorer on
+the raw features, a softmax over the clip's own frames.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def padding_mask(values: Tensor, lengths: Tensor) -> Tensor:
+    """Tell a clip's own rows from padding: ``(clip, time, 1)`` bool."""
+    time = torch.arange(values.shape[1], device=values.device)
+    return (time[None, :] < lengths[:, None])[..., None]
+
+
+def masked_mean(values: Tensor, lengths: Tensor) -> Tensor:
+    """Give the mean over each clip's own rows, ``(clip, dim)``."""
+    own = values.masked_fill(~padding_mask(values, lengths), 0.0)
+    return own.sum(dim=1) / lengths[:, None]
+
+
+class Projection(nn.Sequential):
+    """LayerNorm, Linear, GELU, Dropout, LayerNorm: ``(clip, dim)`` to ``(clip, hidden)``."""
+
+    def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
+        super().__init__(
+            nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout), nn.LayerNorm(hidden)
+        )
+
+
+class Mean(nn.Module):
+    """The mean over time, projected. For a track of one row, a plain MLP."""
+
+    def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.out_dim = hidden
+        self.project = Projection(dim, hidden=hidden, dropout=dropout)
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""
+        projected: Tensor = self.project(masked_mean(values, lengths))
+        return projected
+
+
+class MeanStd(nn.Module):
+    """Mean and population deviation over time, side by side, projected."""
+
+    def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.out_dim = hidden
+        self.project = Projection(2 * dim, hidden=hidden, dropout=dropout)
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""
+        mean = masked_mean(values, lengths)
+        variance = masked_mean((values - mean[:, None]).square(), lengths)
+        deviation = variance.clamp_min(1e-12).sqrt()  # a clip of one row has none, and its root no gradient
+        projected: Tensor = self.project(torch.cat([mean, deviation], dim=1))
+        return projected
+
+
+class Attention(nn.Module):
+    """A weighted mean over time, the weights by one linear scorer, projected."""
+
+    def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.out_dim = hidden
+        self.score = nn.Linear(dim, 1)
+        self.project = Projection(dim, hidden=hidden, dropout=dropout)
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""
+        scores = self.score(values).masked_fill(~padding_mask(values, lengths), -torch.inf)
+        pooled = (scores.softmax(dim=1) * values).sum(dim=1)
+        projected: Tensor = self.project(pooled)
+        return projected

@@ -1,0 +1,354 @@
+"""Clips → views → tracks → store.
+
+A clip is opened and decoded once, however many features want it: every piece of a view goes to all that asked for
+it. The unit of work is a shard of consecutive clips in the data set's order. A shard is done again when one of its
+clips has no row made from the same source by the same feature, so a rerun does only what is missing, and a job
+that was killed ends with the same bytes as one that was not. A clip's trouble is its reason, never the job's end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mimetic.faces import FaceView
+from mimetic.features import Feature
+from mimetic.media import Media, fingerprint
+from mimetic.parallel import Lost, processors, unordered
+from mimetic.records import Clip, ClipError, Extraction, Json, NoStream, Piece, Track
+from mimetic.store import Row, Shard, Store, StoredFeature, digest, write_shard
+from mimetic.words import find_words, read_words
+
+SHARD = 32
+"""Clips in a unit of work: what a kill can cost."""
+
+LIMIT = 900.0
+"""Processor seconds that one clip may take before it is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one clip gave for one feature: a track or a reason, and the processor seconds it took."""
+
+    track: Track | None
+    reason: str | None
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Summary:
+    """What an extraction did for one feature; ``failures`` are ``(clip, reason)`` over all its clips."""
+
+    clips: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def as_json(self) -> Json:
+        """Give the summary as ``--json`` prints it."""
+        failures = [{"clip": clip, "reason": reason} for clip, reason in self.failures]
+        return {
+            "clips": self.clips,
+            "frames": self.frames,
+            "seconds": round(self.seconds, 3),
+            "failures": failures,
+        }
+
+
+# -------------------------------------------------------------------------------------------- one clip
+
+
+class ClipReader:
+    """Clips to tracks. Made once a worker: the extractors and detectors it holds serve clip after clip."""
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self._features = features
+        self._extractors = {feature.key: feature.make() for feature in features}
+        options = {digest(dict(f.view_options)): f.view_options for f in features if f.entry.view == "faces"}
+        self._face_views = {name: FaceView(**chosen) for name, chosen in options.items()}
+
+    def __call__(self, clip: Clip) -> dict[str, Taken]:
+        """Give, for every feature, the clip's track or the reason why there is none."""
+        started = time.process_time()
+        flows = {f.key: _Flow(f, self._extractors[f.key].begin()) for f in self._features}
+        self._words(clip, [flow for flow in flows.values() if flow.view == "words"])
+        self._media(clip, [flow for flow in flows.values() if flow.view != "words"])
+        rest = time.process_time() - started - sum(flow.seconds for flow in flows.values())
+        return {key: flow.finish(rest / len(flows)) for key, flow in flows.items()}
+
+    def _words(self, clip: Clip, flows: Sequence[_Flow]) -> None:
+        if not flows:
+            return
+        try:
+            words = read_words(clip)
+        except ClipError as error:
+            _refuse(flows, str(error))
+        else:
+            for flow in flows:
+                flow.add(words)
+
+    def _media(self, clip: Clip, flows: Sequence[_Flow]) -> None:
+        given = [flow for flow in flows if flow.view == "faces" and not self._view_of(flow).needs_frames]
+        self._given_faces(clip, given)
+        flows = [flow for flow in flows if flow not in given]
+        if not flows:
+            return
+        try:
+            if clip.path is None:
+                raise NoStream("no media file")
+            with Media(clip.path) as media:
+                self._decode(clip, media, flows)
+        except ClipError as error:
+            _refuse(flows, str(error))
+
+    def _decode(self, clip: Clip, media: Media, flows: Sequence[_Flow]) -> None:
+        pictures = [flow for flow in flows if flow.view in ("frames", "faces")]
+        sounds = [flow for flow in flows if flow.view == "audio"]
+        streams = {
+            (flow.face_view, flow.rate): self._view_of(flow).begin(clip) for flow in pictures if flow.view == "faces"
+        }
+        rates = sorted({flow.rate for flow in pictures})
+        for rate, piece in media.decode(rates=rates, sound=bool(sounds)):
+            if rate is None:
+                for flow in sounds:
+                    flow.add(piece)
+                continue
+            faces = {view: stream.add(piece) for (view, at), stream in streams.items() if at == rate}
+            for flow in pictures:
+                if flow.rate == rate:
+                    flow.add(faces[flow.face_view] if flow.view == "faces" else piece)
+        for flow in flows:
+            flow.reason = flow.reason or media.reasons.get("audio" if flow.view == "audio" else "frames")
+
+    def _given_faces(self, clip: Clip, flows: Sequence[_Flow]) -> None:
+        for flow in flows:
+            try:
+                for piece in self._view_of(flow).begin(clip).given(flow.rate):
+                    flow.add(piece)
+            except ClipError as error:
+                _refuse([flow], str(error))
+
+    def _view_of(self, flow: _Flow) -> FaceView:
+        return self._face_views[flow.face_view]
+
+
+class _Flow:
+    """One feature of one clip: pieces go in, a track comes out."""
+
+    def __init__(self, feature: Feature, extraction: Extraction) -> None:
+        self.view, self.rate, self.dtype = feature.entry.view, feature.rate, feature.dtype
+        self.face_view = digest(dict(feature.view_options))
+        self.reason: str | None = None
+        self.seconds = 0.0
+        self._extraction = extraction
+
+    def add(self, piece: Piece) -> None:
+        started = time.process_time()
+        self._extraction.add(piece)
+        self.seconds += time.process_time() - started
+
+    def finish(self, share: float) -> Taken:
+        started = time.process_time()
+        track = self._extraction.finish()
+        seconds = self.seconds + share + time.process_time() - started
+        if not len(track.values):
+            return Taken(None, self.reason or f"no {self.view} in it", seconds)
+        if not np.abs(track.values).max() <= np.finfo(self.dtype).max:
+            return Taken(None, f"its values are not finite in {self.dtype}", seconds)
+        return Taken(rounded(track, self.dtype), None, seconds)
+
+
+def rounded(track: Track, dtype: str) -> Track:
+    """Give the track in the store's dtype, so that a raw clip and a stored one are the same to a model."""
+    return Track(values=track.values.astype(dtype), rate=track.rate, valid=track.valid, notes=track.notes)
+
+
+def _refuse(flows: Sequence[_Flow], reason: str) -> None:
+    for flow in flows:
+        flow.reason = reason
+
+
+# -------------------------------------------------------------------------------------------- data sets
+
+
+def source_of(clip: Clip, view: str, view_options: Mapping[str, object]) -> str:
+    """Give the fingerprint of what a view of the clip is made from: its file, its words or its given faces."""
+    if view == "words":
+        return _hash(clip.text) if clip.text is not None else _fingerprint(find_words(clip))
+    if view == "faces" and view_options.get("detector") == "given":
+        names = sorted(p.name for p in clip.faces.iterdir()) if clip.faces and clip.faces.is_dir() else []
+        return _hash("\n".join(names))
+    return _fingerprint(clip.path)
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _fingerprint(path: Path | None) -> str:
+    return fingerprint(path) if path is not None and path.is_file() else "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The shards that are not there yet: which clips, and which features of them."""
+
+    clips: tuple[Clip, ...]
+    sources: Mapping[str, tuple[str, ...]]
+    missing: Mapping[int, tuple[Feature, ...]]
+
+    def shard(self, index: int) -> range:
+        return range(index * SHARD, min((index + 1) * SHARD, len(self.clips)))
+
+
+def extract(
+    clips: Sequence[Clip],
+    features: Sequence[Feature],
+    store: Store,
+    *,
+    workers: int | None = None,
+    limit: float = LIMIT,
+    retry: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Summary]:
+    """Bring every feature of every clip into the store, and say what fell short.
+
+    Parameters
+    ----------
+    workers
+        processes that decode and compute; as many as there are processors if not told, 0 for this one.
+    limit
+        processor seconds a clip may take; what takes more is recorded as a failure and left alone.
+    retry
+        try again what failed before.
+    progress
+        called with ``(clips done, clips to do)``.
+    """
+    plan = _plan(clips, features, store, retry=retry)
+    summaries = {feature.key: Summary() for feature in features}
+    done = 0
+    total = sum(len(plan.shard(index)) for index in plan.missing)
+    progress(done, total)
+    for shard, results in _work(plan, processors() if workers is None else workers, limit):
+        if results is None:
+            done += 1
+            progress(done, total)
+            continue
+        for feature in plan.missing[shard]:
+            _write(plan, shard, feature, results, store)
+            summaries[feature.key].seconds += sum(taken[feature.key].seconds for taken in results)
+    store.refresh()
+    for feature in features:
+        _tidy(store, feature, clips)
+        _count(store, feature, clips, summaries[feature.key])
+    return summaries
+
+
+def _plan(clips: Sequence[Clip], features: Sequence[Feature], store: Store, *, retry: bool) -> _Plan:
+    sources: dict[str, tuple[str, ...]] = {}
+    missing: dict[int, tuple[Feature, ...]] = {}
+    by_view: dict[str, tuple[str, ...]] = {}
+    for feature in features:
+        view = digest([feature.entry.view, feature.view_options.get("detector")])
+        if view not in by_view:
+            by_view[view] = tuple(source_of(clip, feature.entry.view, feature.view_options) for clip in clips)
+        sources[feature.key] = by_view[view]
+        current = _current(store, feature, clips, sources[feature.key], retry=retry)
+        for index in range(-(-len(clips) // SHARD)):
+            if not all(current[index * SHARD : (index + 1) * SHARD]):
+                missing[index] = (*missing.get(index, ()), feature)
+    return _Plan(tuple(clips), sources, dict(sorted(missing.items())))
+
+
+def _current(
+    store: Store, feature: Feature, clips: Sequence[Clip], sources: Sequence[str], *, retry: bool
+) -> list[bool]:
+    """Tell for each clip whether its row was made from the same source by the same feature."""
+    if feature.key not in store:
+        return [False] * len(clips)
+    stored = store[feature.key]
+    return [
+        clip.id in stored
+        and stored.source(clip.id) == source
+        and stored.newest(clip.id).identity == feature.identity
+        and not (retry and stored.reason(clip.id))
+        for clip, source in zip(clips, sources, strict=True)
+    ]
+
+
+def _work(plan: _Plan, workers: int, limit: float) -> Iterator[tuple[int, list[dict[str, Taken]] | None]]:
+    """Yield ``(shard, None)`` for each clip done, and ``(shard, results)`` once all of a shard's clips are.
+
+    Shards that lack the same features go to the same crew, so that a worker builds its extractors once.
+    """
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for index, lacking in plan.missing.items():
+        groups.setdefault(tuple(feature.key for feature in lacking), []).append(index)
+    for shards in groups.values():
+        lacking = plan.missing[shards[0]]
+        jobs = [(shard, row) for shard in shards for row in plan.shard(shard)]
+        held: dict[int, dict[int, dict[str, Taken]]] = {shard: {} for shard in shards}
+        items = [plan.clips[row] for _, row in jobs]
+        for job, result in unordered(_Make(lacking), items, workers=workers, limit=limit):
+            shard, row = jobs[job]
+            held[shard][row] = _lost(lacking, result) if isinstance(result, Lost) else result
+            yield shard, None
+            if len(held[shard]) == len(plan.shard(shard)):
+                rows = held.pop(shard)
+                yield shard, [rows[row] for row in plan.shard(shard)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Make:
+    """Builds a worker's reader; pickled on the way there."""
+
+    features: tuple[Feature, ...]
+
+    def __call__(self) -> ClipReader:
+        return ClipReader(self.features)
+
+
+def _lost(features: Sequence[Feature], lost: Lost) -> dict[str, Taken]:
+    return {feature.key: Taken(None, lost.reason) for feature in features}
+
+
+def _write(plan: _Plan, shard: int, feature: Feature, results: Sequence[Mapping[str, Taken]], store: Store) -> None:
+    rows = [
+        Row(
+            clip=plan.clips[row].id,
+            source=plan.sources[feature.key][row],
+            track=taken[feature.key].track,
+            reason=taken[feature.key].reason,
+        )
+        for row, taken in zip(plan.shard(shard), results, strict=True)
+    ]
+    write_shard(store.path / feature.key, shard, feature.identity, rows, feature.dtype)
+
+
+def _tidy(store: Store, feature: Feature, clips: Sequence[Clip]) -> None:
+    """Remove the shards that newer ones have replaced: all their clips are in the data set, and none counts."""
+    stored = store[feature.key]
+    known = {clip.id for clip in clips}
+    for shard in stored.shards:
+        if known.issuperset(shard.clips) and not _counts(stored, shard):
+            shard.path.unlink()
+    store.refresh()
+
+
+def _counts(stored: StoredFeature, shard: Shard) -> bool:
+    return any(stored.newest(clip) is shard for clip in shard.clips)
+
+
+def _count(store: Store, feature: Feature, clips: Sequence[Clip], summary: Summary) -> None:
+    stored = store[feature.key]
+    for clip in clips:
+        reason = stored.reason(clip.id)
+        summary.clips += 1
+        summary.frames += stored.length(clip.id)
+        if reason is not None:
+            summary.failures.append((clip.id, reason))

@@ -1,0 +1,133 @@
+"""A recipe becomes a network: a batch of tracks in, ``(clip, target)`` scores out.
+
+Each part standardises and encodes its modality; one learned token stands for each modality that is missing, whatever
+the reason: no sound in the clip, no face found, or dropped in training. A fusion turns the vectors into scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mimetic.batches import Batch, Bucket, Ragged, make_batch
+from mimetic.encoders import ENCODERS
+from mimetic.fusions import FUSIONS
+from mimetic.recipes import Part, Recipe
+
+EVALUATED_AT_ONCE = 256
+"""Clips in one pass of evaluation."""
+
+
+class Standardise(nn.Module):
+    """Each column to mean 0 and deviation 1 over the rows it was fitted on; the identity until then."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("deviation", torch.ones(dim))
+
+    def fit(self, ragged: Ragged, clips: Sequence[int]) -> None:
+        """Take mean and deviation over all rows of these clips; a constant column keeps its scale."""
+        total = torch.zeros(ragged.dim, dtype=torch.float64)
+        squares, rows = torch.zeros_like(total), 0
+        centre: Tensor | None = None
+        for clip in clips:
+            track = ragged.values[clip]
+            if track is None or not len(track):
+                continue
+            values = torch.from_numpy(track.astype("float64"))
+            centre = values.mean(dim=0) if centre is None else centre
+            total += (values - centre).sum(dim=0)
+            squares += (values - centre).square().sum(dim=0)
+            rows += len(values)
+        if centre is None:
+            return
+        mean = total / rows
+        deviation = (squares / rows - mean.square()).clamp_min(0).sqrt()
+        self.mean.copy_(centre + mean)
+        self.deviation.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Standardise ``(clip, time, dim)``."""
+        return (values - self.mean) / self.deviation
+
+
+class Branch(nn.Module):
+    """One part: standardise, encode."""
+
+    def __init__(self, part: Part, dim: int) -> None:
+        super().__init__()
+        entry = ENCODERS[part.encoder]
+        self.standardise = Standardise(dim) if part.standardise else nn.Identity()
+        self.encoder = entry.load()(dim, **{**entry.options, **part.options})
+        self.out_dim: int = self.encoder.out_dim
+
+    def forward(self, bucket: Bucket) -> Tensor:
+        """Encode a bucket as ``(clip, out_dim)``."""
+        vectors: Tensor = self.encoder(self.standardise(bucket.values), bucket.lengths)
+        return vectors
+
+
+class Network(nn.Module):
+    """All of a recipe that learns."""
+
+    def __init__(self, recipe: Recipe, dims: Sequence[int], targets: int) -> None:
+        super().__init__()
+        entry = FUSIONS[recipe.fusion]
+        self.branches = nn.ModuleList(Branch(p, dim) for p, dim in zip(recipe.parts, dims, strict=True))
+        widths = [int(branch.out_dim) for branch in self._branches]
+        self.tokens = nn.ParameterList(nn.Parameter(0.02 * torch.randn(width)) for width in widths)
+        self.fusion = entry.load()(widths, targets, **{**entry.options, **recipe.options})
+
+    @property
+    def _branches(self) -> list[Branch]:
+        return [branch for branch in self.branches if isinstance(branch, Branch)]
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Score a batch: ``(clip, target)``."""
+        vectors = [self._vectors(batch, modality) for modality in range(len(self.tokens))]
+        scores: Tensor = self.fusion(vectors)
+        return scores
+
+    def _vectors(self, batch: Batch, modality: int) -> Tensor:
+        """Encode one modality of the batch as ``(clip, out_dim)``, its token where it is missing."""
+        branch = self._branches[modality]
+        token: Tensor = self.tokens[modality]
+        vectors = token.expand(len(batch.presence), -1)
+        for bucket in batch.buckets[modality]:
+            vectors = torch.index_copy(vectors, 0, bucket.rows, branch(bucket))
+        return vectors
+
+
+def count_parameters(network: Network, recipe: Recipe) -> dict[str, int]:
+    """Count what learns, by part: each modality's encoder, the fusion (or head), the missing tokens."""
+    head = "head" if len(recipe.parts) == 1 else "fusion"
+    counts = {modality: _count(branch) for modality, branch in zip(recipe.modalities, network.branches, strict=True)}
+    return {**counts, head: _count(network.fusion), "missing tokens": _count(network.tokens)}
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def score_tracks(
+    network: Network, parts: tuple[Ragged, ...], clips: NDArray[np.intp], device: torch.device
+) -> NDArray[np.float64]:
+    """Score clips, ``(clip, target)``: the same for each clip whatever others are asked for with it."""
+    lengths = np.max([part.lengths[clips] for part in parts], axis=0)
+    order = np.argsort(lengths, kind="stable")
+    scores: NDArray[np.float64] | None = None
+    with torch.inference_mode():
+        for places in np.array_split(order, -(-len(clips) // EVALUATED_AT_ONCE)):
+            values = network(make_batch(parts, clips[places], device)).double().cpu().numpy()
+            scores = np.empty((len(clips), values.shape[1])) if scores is None else scores
+            scores[places] = values
+    assert scores is not None
+    return scores

@@ -1,0 +1,270 @@
+"""The report's figures: numbers in, one inline SVG each out.
+
+Every figure is a small panel, about as wide as a phone, so that a page sets them side by side where there is room and
+below one another where there is not. Colours leave as CSS variables, type as text in the page's own font, so that one
+figure reads in light, dark and print. The same numbers give the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+WIDTH = 300
+"""Of a panel, in CSS pixels; the figure scales with its column."""
+
+SIZE = 11
+"""Of its type, in the same pixels."""
+
+INK, SOFT, RULE, ACCENT = "#1b1f24", "#68707a", "#d9dde2", "#0b6b78"
+"""What matplotlib draws with; on the page each is the CSS variable of its name, and this where there is none."""
+
+_VARIABLES = {INK: "--ink", SOFT: "--soft", RULE: "--rule", ACCENT: "--accent"}
+
+_STYLE = {
+    "svg.fonttype": "none",
+    "font.size": SIZE,
+    "font.sans-serif": ["DejaVu Sans"],
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": RULE,
+    "axes.linewidth": 1,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.axisbelow": True,
+    "axes.xmargin": 0.02,
+    "grid.color": RULE,
+    "grid.linewidth": 1,
+    "xtick.color": RULE,
+    "xtick.labelcolor": SOFT,
+    "ytick.color": RULE,
+    "ytick.labelcolor": SOFT,
+    "xtick.major.size": 3,
+    "xtick.major.width": 1,
+    "ytick.major.size": 0,
+    "lines.solid_capstyle": "round",
+}
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number as the field does: no zero before the point, a true minus sign, a dash where there is none.
+
+    >>> number(0.4373), number(-0.05, 2), number(float("nan"))
+    ('.437', '−.05', '–')
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    text = f"{abs(value):.{digits}f}"
+    sign = "−" if value < 0 and float(text) else ""
+    return sign + (text[1:] if text.startswith("0.") else text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dot:
+    """A value with its interval, on a line of its own; ``strong`` for the one that the figure is about."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    strong: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Clips whose label is alike: their mean label, and what was predicted for them at five levels.
+
+    ``levels`` are the 5th, 25th, 50th, 75th and 95th percentile of the predictions.
+    """
+
+    label: str
+    true: float
+    clips: int
+    levels: tuple[float, float, float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """One seed's training: a value an epoch, NaN where there was none; ``best`` is the epoch that was kept, from 1."""
+
+    losses: tuple[float, ...]
+    scores: tuple[float, ...]
+    best: int
+
+
+# --------------------------------------------------------------------------------------------- figures
+
+
+@matplotlib.rc_context(_STYLE)
+def draw_dots(dots: Sequence[Dot], limits: tuple[float, float], *, name: str, told: str) -> Markup:
+    """Draw values with their intervals below one another, on an axis that other panels share."""
+    figure = _figure(height=len(dots) * 20 + 30)
+    axes = _axes(figure, left=10 + 6.2 * max(len(_short(dot.label)) for dot in dots), bottom=24, top=4)
+    axes.grid(axis="x")
+    axes.axvline(0, color=SOFT, linewidth=1)
+    for line, dot in enumerate(dots):
+        color = ACCENT if dot.strong else SOFT
+        axes.plot([dot.low, dot.high], [line, line], color=color, linewidth=2 if dot.strong else 1.5)
+        axes.plot([dot.value], [line], "o", color=color, markersize=7 if dot.strong else 6, markeredgewidth=0)
+    axes.set_yticks(range(len(dots)), [_short(dot.label) for dot in dots])
+    for tick, dot in zip(axes.get_yticklabels(), dots, strict=True):
+        tick.set_color(INK if dot.strong else SOFT)
+    axes.set_ylim(len(dots) - 0.4, -0.6)
+    axes.set_xlim(*limits)
+    _plain_ticks(axes)
+    return _svg(figure, name, told)
+
+
+@matplotlib.rc_context(_STYLE)
+def draw_histograms(
+    edges: NDArray[np.float64],
+    shares: Sequence[NDArray[np.float64]],
+    means: Sequence[float],
+    top: float,
+    *,
+    name: str,
+    told: str,
+) -> Markup:
+    """Draw the labels of training and validation: a pair of bars a bin, in per cent of all clips, and the means."""
+    figure = _figure(height=140)
+    axes = _axes(figure, left=34, bottom=24, top=14)
+    axes.grid(axis="y")
+    width = float(edges[1] - edges[0]) * 0.4
+    for share, mean, side, color in zip(shares, means, (0.5, 1.5), (SOFT, ACCENT), strict=True):
+        left = edges[:-1] + (side - 0.5) * width + 0.25 * width
+        axes.bar(left, 100 * share, width=width, align="edge", color=color, linewidth=0)
+        axes.plot([mean], [1.05], "v", color=color, markersize=7, markeredgewidth=0, clip_on=False,
+                  transform=axes.get_xaxis_transform())  # fmt: skip
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(0, 100 * top)
+    _plain_ticks(axes)
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
+    return _svg(figure, name, told)
+
+
+@matplotlib.rc_context(_STYLE)
+def draw_groups(
+    groups: Sequence[Group], across: tuple[float, float], up: tuple[float, float], *, name: str, told: str
+) -> Markup:
+    """Draw what was predicted for clips of like label: the middle half as a bar, nine tenths as a line, the median."""
+    figure = _figure(height=190)
+    axes = _axes(figure, left=30, bottom=24, top=20)
+    axes.grid(axis="y")
+    axes.plot(across, across, color=SOFT, linewidth=1, dashes=(3, 3))
+    for group in groups:
+        lowest, low, middle, high, highest = group.levels
+        axes.plot([group.true] * 2, [lowest, highest], color=SOFT, linewidth=1)
+        axes.plot([group.true] * 2, [low, high], color=ACCENT, linewidth=9, solid_capstyle="butt")
+        axes.plot([group.true - 0.025, group.true + 0.025], [middle] * 2, color=INK, linewidth=2, solid_capstyle="butt")
+        axes.text(group.true, 1.04, f"{group.clips:,}", color=SOFT, ha="center", transform=axes.get_xaxis_transform())
+    axes.set_xlim(*across)
+    axes.set_ylim(*up)
+    _plain_ticks(axes)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(_tick))
+    return _svg(figure, name, told)
+
+
+@matplotlib.rc_context(_STYLE)
+def draw_curves(curves: Sequence[Curve], limits: tuple[float, float], *, name: str, told: str) -> Markup:
+    """Draw the loss and, below it, validation's mean Pearson by epoch: a thin line a seed, the epoch kept as a dot."""
+    figure = _figure(height=200)
+    loss = _axes(figure, left=34, bottom=124, top=20)
+    score = _axes(figure, left=34, bottom=24, top=104)
+    for curve in curves:
+        epochs = range(1, len(curve.losses) + 1)
+        for axes, values, color in ((loss, curve.losses, SOFT), (score, curve.scores, ACCENT)):
+            axes.plot(epochs, values, color=color, linewidth=1.2)
+            if curve.best:
+                axes.plot([curve.best], [values[curve.best - 1]], "o", color=color, markersize=5, markeredgewidth=0)
+    for axes, text in ((loss, "training loss"), (score, "validation mean Pearson")):
+        axes.grid(axis="y")
+        axes.text(0, 1.08, text, color=SOFT, transform=axes.transAxes)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+        axes.yaxis.set_major_formatter(FuncFormatter(_tick))
+    score.set_ylim(*limits)
+    loss.tick_params(labelbottom=False)
+    return _svg(figure, name, told)
+
+
+# ------------------------------------------------------------------------------------------------- SVG
+
+
+def _figure(*, height: float) -> Figure:
+    return Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
+
+
+def _axes(figure: Figure, *, left: float, bottom: float, top: float) -> Axes:
+    """Place axes by their margins in pixels; the right one leaves room for half a tick's label."""
+    width, height = figure.get_size_inches() * 72
+    right = 12
+    return figure.add_axes(
+        (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
+    )
+
+
+def _plain_ticks(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+
+
+def _tick(value: float, _: int | None) -> str:
+    """Write a tick's value with as many digits as it has."""
+    digits = next((d for d in range(4) if abs(value - round(value, d)) < 1e-9), 4)
+    return number(value, digits)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 20 else f"{label[:19]}…"
+
+
+def _svg(figure: Figure, name: str, told: str) -> Markup:
+    """Write the figure as an SVG element for a page: ``name`` keeps its ids its own, ``told`` says what it shows."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    root = ET.fromstring(buffer.getvalue())
+    for parent in root.iter():
+        for child in [child for child in parent if _is_baggage(child)]:
+            parent.remove(child)
+    for element in root.iter():
+        _plain(element)
+    box = root.attrib["viewBox"]
+    root.attrib.clear()
+    root.attrib.update({"class": "plot", "viewBox": box, "role": "img", "aria-label": told})
+    return Markup(ET.tostring(root, encoding="unicode"))
+
+
+def _is_baggage(element: ET.Element) -> bool:
+    """Tell what a page does not need: matplotlib's metadata, and a style that would reach beyond the figure."""
+    return element.tag.endswith(("}metadata", "}style"))
+
+
+def _plain(element: ET.Element) -> None:
+    """Take off what HTML has built in and ids that would repeat from figure to figure; let colours be the page's."""
+    element.tag = element.tag.rpartition("}")[2]
+    if element.tag == "g":
+        element.attrib.pop("id", None)
+    for key in [key for key in element.attrib if key.startswith("{")]:
+        element.attrib[key.rpartition("}")[2]] = element.attrib.pop(key)
+    if "d" in element.attrib:
+        element.attrib["d"] = " ".join(element.attrib["d"].split())
+    for color, variable in _VARIABLES.items():
+        if color in element.get("style", ""):
+            element.attrib["style"] = element.attrib["style"].replace(color, f"var({variable}, {color})")
+    element.text = (element.text or "").strip()
+    element.tail = ""

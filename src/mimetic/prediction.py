@@ -1,0 +1,112 @@
+"""The river on one page: raw clips in, Scores out.
+
+    clip ──► views ──► tracks ──► vectors ──► scores
+            media     features   encoders    fusions
+
+A run knows the features that it needs, so a clip is read as it was in training, rounded to the store's type, and scored
+by the run's network. What cannot be read is missing, as a modality dropped in training was; the reason is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mimetic.batches import Ragged, load_tracks
+from mimetic.datasets import open_datasets
+from mimetic.extraction import ClipReader, Taken
+from mimetic.features import Feature
+from mimetic.network import score_tracks
+from mimetic.records import Clip, Dataset, Scores
+from mimetic.runs import Run
+from mimetic.store import Store
+
+NOTHING_MEASURED = {"faces": "no face found", "frames": "no movement to measure"}
+"""Why a track that is there says nothing, by its view."""
+
+
+def predict(
+    run: Run | Path | str,
+    clips: Sequence[Clip | Path | str],
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Scores:
+    """Score raw clips: every one gets a row, in the order asked for.
+
+    Parameters
+    ----------
+    run
+        a finished run, or its folder.
+    clips
+        media files, or ``Clip`` where there is more to know of one (its words, its faces).
+
+    Returns
+    -------
+    Scores
+        with what was used of each clip, and why the rest was not; a clip that could not be read at all has an error.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    asked = as_clips(clips)
+    reader = ClipReader(run.features)
+    taken: list[dict[str, Taken]] = []
+    for done, clip in enumerate(asked):
+        progress(done, len(asked))
+        taken.append(reader(clip))
+    progress(len(asked), len(asked))
+    parts = tuple(Ragged([clip[f.key].track for clip in taken], f.dim) for f in run.features)
+    return _scores(run, asked, parts, [[clip[f.key].reason for f in run.features] for clip in taken])
+
+
+def predict_dataset(run: Run, dataset: Dataset, store: Store) -> Scores:
+    """Score every clip of a data set from the features in its store."""
+    parts = tuple(load_tracks(store, feature, dataset) for feature in run.features)
+    reasons = [[store[feature.key].reason(clip.id) for feature in run.features] for clip in dataset.clips]
+    return _scores(run, dataset.clips, parts, reasons)
+
+
+def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
+    """Give what was asked for as clips: a folder stands for the media in it, a missing file for itself."""
+    found: list[Clip] = []
+    for clip in clips:
+        path = None if isinstance(clip, Clip) else Path(clip)
+        if isinstance(clip, Clip):
+            found.append(clip)
+        elif path is not None and path.is_dir():
+            found += open_datasets([path]).clips
+        elif path is not None:
+            found.append(Clip(id=path.name, path=path))
+    return tuple(found)
+
+
+def _scores(
+    run: Run, clips: Sequence[Clip], parts: tuple[Ragged, ...], reasons: Sequence[Sequence[str | None]]
+) -> Scores:
+    values = score_tracks(run.network(), parts, np.arange(len(clips)), torch.device("cpu"))
+    presence = np.stack([part.lengths > 0 for part in parts], axis=1)
+    told = [_told(run.features, has, why) for has, why in zip(presence, reasons, strict=True)]
+    errors = [_error(clip, of) if not any(has) else None for clip, of, has in zip(clips, told, presence, strict=True)]
+    return Scores(
+        clips=tuple(clip.id for clip in clips),
+        targets=run.targets,
+        values=values,
+        modalities=tuple(told),
+        errors=tuple(errors),
+    )
+
+
+def _told(features: Sequence[Feature], has: Sequence[bool], why: Sequence[str | None]) -> dict[str, str]:
+    """Say of each modality that it was used, or why not."""
+    return {
+        feature.entry.modality: "used" if there else reason or NOTHING_MEASURED.get(feature.entry.view, "nothing in it")
+        for feature, there, reason in zip(features, has, why, strict=True)
+    }
+
+
+def _error(clip: Clip, told: Mapping[str, str]) -> str:
+    """Say in one line why nothing of the clip could be used."""
+    if clip.path is not None and not clip.path.is_file():
+        return "no such file"
+    return "; ".join(f"{modality}: {reason}" for modality, reason in told.items())

@@ -1,0 +1,241 @@
+"""A run: the folder that a recipe, a data set and a seed made.
+
+::
+
+    OUT/<recipe>-<system>/seed-<seed>/config.json          recipe, seed, targets, features, signature, data, split, ...
+                                     /model.safetensors    the weights
+                                     /history.jsonl        one line an epoch
+                                     /scores.arrow         every clip: part, label, score, which modalities it had
+
+Runs that differ by seed alone lie side by side: their folder is the *system*. A run is written beside its place and
+renamed, so one that can be seen is finished. The signature covers all that decides its numbers; the system's folder
+ends in the first letters of the part of it that all seeds share. So a stage two finds its stage one by content, and
+never by accident.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from mimetic.features import Feature, feature, features
+from mimetic.network import Network
+from mimetic.recipes import Recipe, as_json, from_json
+from mimetic.records import BadRun, Json
+
+FORMAT = 1
+CONFIG, WEIGHTS, HISTORY, SCORES = "config.json", "model.safetensors", "history.jsonl", "scores.arrow"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Outcome:
+    """What a run says of every clip of its data set.
+
+    ``parts`` is ``(clip,)``: train, valid, test or rest; ``true`` and ``predicted`` ``(clip, target)`` float64, NaN
+    where there is no label; ``presence`` ``(clip, modality)`` bool.
+    """
+
+    clips: tuple[str, ...]
+    parts: tuple[str, ...]
+    true: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    presence: NDArray[np.bool_]
+
+    def part(self, name: str) -> Outcome:
+        """Give the clips of one part."""
+        rows = [i for i, part in enumerate(self.parts) if part == name]
+        return Outcome(
+            clips=tuple(self.clips[i] for i in rows),
+            parts=tuple(self.parts[i] for i in rows),
+            true=self.true[rows],
+            predicted=self.predicted[rows],
+            presence=self.presence[rows],
+        )
+
+
+class Run:
+    """A finished run. Its files are read when they are first asked for.
+
+    Raises
+    ------
+    BadRun
+        if the folder is none, or was written by a version that this one cannot read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        try:
+            self.config: Json = json.loads((self.path / CONFIG).read_text("utf-8"))
+            found = self.config["format"]
+        except (OSError, ValueError, KeyError, TypeError):
+            remedy = "Give a folder that `mimetic train` made; it has a config.json."
+            raise BadRun(f"{self.path} is no run", remedy=remedy) from None
+        if found != FORMAT:
+            raise BadRun(f"{self.path} has format {found}, this version reads {FORMAT}", remedy="Train it again.")
+        self.recipe: Recipe = from_json(self.config["recipe"], where=str(self.path / CONFIG))
+
+    @property
+    def seed(self) -> int:
+        """The seed it was trained with."""
+        return int(self.config["seed"])
+
+    @property
+    def signature(self) -> str:
+        """All that decides its numbers, in 32 hex digits."""
+        return str(self.config["signature"])
+
+    @property
+    def system(self) -> str:
+        """What it shares with the runs that differ from it by seed alone."""
+        return str(self.config["system"])
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of what it predicts."""
+        return tuple(self.config["targets"])
+
+    @property
+    def data(self) -> str:
+        """The name of the data set it was trained on."""
+        return str(self.config["data"]["name"])
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What has to be extracted from a clip before it can be scored."""
+        return features(part.feature for part in self.recipe.parts)
+
+    @cached_property
+    def history(self) -> list[Json]:
+        """One record an epoch: ``epoch``, ``loss``, ``rate``; validation's ``mean_pearson``, ``pearson`` by target."""
+        return [json.loads(line) for line in (self.path / HISTORY).read_text("utf-8").splitlines()]
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """What it says of every clip of its data set."""
+        with pa.OSFile(str(self.path / SCORES)) as file:
+            table = pa.ipc.open_file(file).read_all()
+        return Outcome(
+            clips=tuple(table["clip"].to_pylist()),
+            parts=tuple(table["part"].to_pylist()),
+            true=_matrix(table["true"]),
+            predicted=_matrix(table["predicted"]),
+            presence=_matrix(table["presence"]).astype(bool),
+        )
+
+    def network(self) -> Network:
+        """Build the network and load its weights; ready to score, without dropout."""
+        network = Network(self.recipe, [feature(p).dim for p in self._part_features], len(self.targets))
+        network.load_state_dict(load_file(self.path / WEIGHTS))
+        return network.eval()
+
+    @property
+    def _part_features(self) -> list[str]:
+        return [part.feature for part in self.recipe.parts]
+
+
+def load(path: Path | str) -> Run:
+    """Open a finished run's folder."""
+    return Run(path)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signature:
+    """All that decides a run's numbers, as digests: ``system`` is what its seeds share, ``run`` covers the seed too."""
+
+    system: str
+    run: str
+    seed: int
+
+
+def find_run(folder: Path, signature: Signature) -> Run | None:
+    """Give the finished run of this signature among a folder's, if there is one."""
+    for path in sorted(folder.glob(f"*-{signature.system[:8]}/seed-{signature.seed}")):
+        run = Run(path)
+        if run.signature == signature.run:
+            return run
+    return None
+
+
+def write_run(
+    folder: Path,
+    *,
+    recipe: Recipe,
+    signature: Signature,
+    facts: Mapping[str, Any],
+    network: Network,
+    history: Iterable[Json],
+    outcome: Outcome,
+) -> Run:
+    """Write a run's folder, whole or not at all. ``facts`` join the recipe and signature in its ``config.json``."""
+    path = folder / f"{recipe.name}-{signature.system[:8]}" / f"seed-{signature.seed}"
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside.mkdir(parents=True)
+    signed = {"signature": signature.run, "system": signature.system, "seed": signature.seed}
+    config = {"format": FORMAT, "recipe": as_json(recipe), **signed, **facts, "versions": _versions()}
+    try:
+        (beside / CONFIG).write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+        save_file(network.state_dict(), beside / WEIGHTS)
+        (beside / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in history), "utf-8")
+        _write_outcome(beside / SCORES, outcome)
+        for file in beside.iterdir():
+            _flush(file)
+        beside.rename(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return Run(path)
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("mimetic", "torch", "numpy")}
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _write_outcome(path: Path, outcome: Outcome) -> None:
+    table = pa.table(
+        {
+            "clip": pa.array(outcome.clips, pa.string()),
+            "part": pa.array(outcome.parts, pa.string()),
+            "true": _fixed(outcome.true),
+            "predicted": _fixed(outcome.predicted),
+            "presence": _fixed(outcome.presence.astype(np.uint8)),
+        }
+    )
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _fixed(matrix: NDArray[Any]) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(matrix).reshape(-1)), matrix.shape[1])
+
+
+def _matrix(column: pa.ChunkedArray) -> NDArray[Any]:
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0)
+    flat: NDArray[Any] = array.flatten().to_numpy()
+    return flat.reshape(len(column), array.type.list_size)
+
+
+def runs_of(paths: Sequence[Path]) -> list[Run]:
+    """Open several runs; a system's folder stands for its seeds, and a folder of systems for all of theirs."""
+    found: list[Run] = []
+    for path in paths:
+        below = [] if (path / CONFIG).is_file() else [*path.glob(f"*/{CONFIG}"), *path.glob(f"*/seed-*/{CONFIG}")]
+        found += [Run(config.parent) for config in sorted(below)] or [Run(path)]
+    return found
