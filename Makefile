@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 OUT ?= mimetic-demo
+QUICK := "not slow and not browser"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check format constraints clean
@@ -15,7 +16,7 @@ demo: .venv/core  ## the whole system on video files it makes itself, into $(OUT
 	$(BIN)/mimetic demo --out $(OUT)
 
 test: .venv/dev  ## the tests, without the slow ones (under ten minutes)
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m $(QUICK)
 
 test-all: .venv/dev  ## all tests (under 45 minutes)
 	$(BIN)/python -m pytest -q
@@ -24,7 +25,7 @@ check: .venv/dev  ## format, lint, types, tests with warnings as errors
 	$(BIN)/ruff format --check src tests
 	$(BIN)/ruff check src tests
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m $(QUICK)
 
 format: .venv/dev  ## put the code in its form
 	$(BIN)/ruff format src tests

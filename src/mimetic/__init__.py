@@ -4,14 +4,14 @@ The house, in the order of the river (a module imports only from those above it)
 
     records                                              the nouns, the protocols, the tree of errors
     scores parallel                                      formulas; a map over processes
-    media faces words                                    a path becomes views
+    pieces media faces words                             a path becomes views
     features encoders fusions                            views become tracks, vectors, scores: open tables
     store splits batches datasets                        tracks on disk; who trains; tensors; who is in it
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
     runs extraction                                      a recipe's folder; clips into the store
     training submission evaluation                       the loop; the challenge's file; runs become numbers
-    prediction plots report                              raw clips in, scores out; one HTML page
+    prediction plots panels report                              raw clips in, scores out; one HTML page
     demonstration listings console                       the whole river; the tables; the terminal
     cli                                                  the commands
 """
@@ -25,13 +25,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mimetic.datasets import open_dataset as open_dataset
     from mimetic.evaluation import evaluate as evaluate
-    from mimetic.evidence.intervals import compare as compare, interval as interval
+    from mimetic.evidence.intervals import compare as compare
+    from mimetic.evidence.intervals import interval as interval
     from mimetic.extraction import extract as extract
     from mimetic.prediction import predict as predict
     from mimetic.recipes import Recipe as Recipe
-    from mimetic.records import Clip as Clip, Scores as Scores, Track as Track
-    from mimetic.runs import Run as Run, load as load
-    from mimetic.scores import ccc as ccc, pearson as pearson
+    from mimetic.records import Clip as Clip
+    from mimetic.records import Scores as Scores
+    from mimetic.records import Track as Track
+    from mimetic.runs import Run as Run
+    from mimetic.runs import load as load
+    from mimetic.scores import ccc as ccc
+    from mimetic.scores import pearson as pearson
     from mimetic.store import Store as Store
     from mimetic.training import train as train
 
@@ -57,7 +62,7 @@ _HOME = {
 }
 """Where each public name lives; it is loaded when it is first touched."""
 
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604 - all are strings
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

@@ -191,7 +191,10 @@ def _hash(text: str) -> str:
 
 
 def _fingerprint(path: Path | None) -> str:
-    return fingerprint(path) if path is not None and path.is_file() else "absent"
+    try:
+        return fingerprint(path) if path is not None else "absent"
+    except ClipError:
+        return "absent"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mimetic.evaluation import Evaluation
 from mimetic.evidence.intervals import Interval
-from mimetic.plots import Curve, Dot, Group, draw_curves, draw_dots, draw_groups, draw_histograms, number
+from mimetic.plots import Curve, Dot, Group, draw_curves, draw_dots, draw_groups, draw_histograms, number, percent
 from mimetic.runs import Outcome, Run
 
 BINS = 10
@@ -57,11 +57,6 @@ def spread(score: Interval) -> str:
     return f"{number(score.value)} ({number(score.low)} to {number(score.high)})"
 
 
-def percent(share: float) -> str:
-    """Write a share with one decimal, as per cent."""
-    return "–" if np.isnan(share) else f"{100 * share:.1f} %"
-
-
 def axis_of(intervals: Sequence[Interval]) -> tuple[float, float]:
     """Give the ends of an axis that all of these fit on, zero included."""
     ends = [0.0, *(end for i in intervals for end in (i.low, i.high, i.value) if np.isfinite(end))]
@@ -87,11 +82,8 @@ def beside(names: Sequence[str], systems: Sequence[Evaluation]) -> Figures:
         ]
         figure = draw_dots(dots, limits, name=f"beside {target}", told=told)
         panels.append(Panel(heading=target, facts="", figure=figure))
-    rows = [
-        [name, *(spread(system.targets[target].pearson) for target in targets)]
-        for name, system in zip(names, systems, strict=True)
-    ]
-    return panels, Table(caption="Pearson with its 95 % interval", columns=["System", *targets], rows=rows)
+    rows = [[target, *(spread(system.targets[target].pearson) for system in systems)] for target in targets]
+    return panels, Table(caption="Pearson with its 95 % interval", columns=["Emotion", *names], rows=rows)
 
 
 # ---------------------------------------------------------------------------------------------- labels
@@ -109,13 +101,12 @@ class _Labels:
 
 def labels(run: Run) -> Figures:
     """Set the labels of training beside those of validation, a panel a target."""
-    everybody = run.outcome.true
-    edges = _edges(everybody, BINS)
+    parts = [run.outcome.part(part).true for part in ("train", "valid")]
+    edges = _edges(np.concatenate(parts), BINS)
     by_target = {
-        target: [_describe(run.outcome.part(part).true[:, column], edges) for part in ("train", "valid")]
-        for column, target in enumerate(run.targets)
+        target: [_describe(values[:, column], edges) for values in parts] for column, target in enumerate(run.targets)
     }
-    top = 1.05 * max((float(d.shares.max()) for pair in by_target.values() for d in pair), default=1.0)
+    top = 1.05 * max(float(d.shares.max()) for pair in by_target.values() for d in pair)
     panels = [_label_panel(target, pair, edges, top or 1.0) for target, pair in by_target.items()]
     bins = [f"to {number(edge, 2)}" for edge in edges[1:]]
     rows = [
@@ -142,14 +133,14 @@ def _label_panel(target: str, pair: Sequence[_Labels], edges: NDArray[np.float64
 
 
 def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
-    """Cut the range of all labels, zero included, into equal bins; each holds its upper edge, as fractions fall on it."""
+    """Cut the range of all labels, zero included, into equal bins."""
     known = values[~np.isnan(values)]
     low, high = min(0.0, float(known.min())), max(0.0, float(known.max()))
     return np.linspace(low, high if high > low else low + 1.0, bins + 1)
 
 
 def _bin(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Tell each value's bin; an edge belongs to the bin below it, rounding forgiven."""
+    """Tell each value's bin. Fractions fall on edges: an edge belongs to the bin below it."""
     return np.searchsorted(edges[1:-1] + 1e-9 * (edges[-1] - edges[0]), values, side="left")
 
 
@@ -189,11 +180,12 @@ def truth(outcome: Outcome, scores: Evaluation) -> Figures:
 def _truth_panel(
     target: str, groups: Sequence[Group], scores: Evaluation, across: tuple[float, float], up: tuple[float, float]
 ) -> Panel:
-    score = scores.targets[target].pearson
+    score = scores.targets[target]
+    facts = f"r {spread(score.pearson)}, CCC {number(score.ccc)}, MAE {number(score.mae)}"
     medians = "; ".join(f"{group.label}: {number(group.levels[2])}" for group in groups)
-    told = f"{target}, r {spread(score)}; median prediction by label: {medians}"
+    told = f"{target}, {facts}; median prediction by label: {medians}"
     figure = draw_groups(groups, across, up, name=f"truth {target}", told=told)
-    return Panel(heading=target, facts=f"r {spread(score)}", figure=figure)
+    return Panel(heading=target, facts=facts, figure=figure)
 
 
 def _groups(true: NDArray[np.float64], predicted: NDArray[np.float64]) -> list[Group]:
@@ -222,17 +214,11 @@ def learning(systems: Mapping[str, Sequence[Run]]) -> Figures:
     """Draw how each system learned, a panel a system."""
     curves = {name: [_curve(run) for run in runs] for name, runs in systems.items()}
     scores = [score for seeds in curves.values() for curve in seeds for score in curve.scores if np.isfinite(score)]
-    low, high = min(0.0, *scores, 0.0), max(0.1, *scores, 0.1)
+    low, high = min([0.0, *scores]), max([0.1, *scores])
     limits = (low, high + 0.08 * (high - low))
     panels = [_curve_panel(name, runs, curves[name], limits) for name, runs in systems.items()]
     rows = [
-        [
-            f"{name}, seed {run.seed}",
-            str(len(curve.losses)),
-            str(curve.best),
-            number(_best(curve)),
-            number(_last(curve)),
-        ]
+        [f"{name}, seed {run.seed}", str(len(curve.losses)), str(curve.best), number(curve.kept), number(curve.last)]
         for name, runs in systems.items()
         for run, curve in zip(runs, curves[name], strict=True)
     ]
@@ -250,22 +236,13 @@ def _curve(run: Run) -> Curve:
 
 
 def _curve_panel(name: str, runs: Sequence[Run], curves: Sequence[Curve], limits: tuple[float, float]) -> Panel:
-    epochs = ", ".join(str(curve.best) for curve in curves)
-    facts = f"best epoch {epochs}"
+    facts = "best epoch " + ", ".join(str(curve.best) for curve in curves)
     told = "; ".join(
-        f"seed {run.seed}: {len(curve.losses)} epochs, best {curve.best} with mean Pearson {number(_best(curve))}"
+        f"seed {run.seed}: {len(curve.losses)} epochs, best {curve.best} with mean Pearson {number(curve.kept)}"
         for run, curve in zip(runs, curves, strict=True)
     )
     figure = draw_curves(curves, limits, name=f"learning {name}", told=f"{name}, {told}")
     return Panel(heading=name, facts=facts, figure=figure)
-
-
-def _best(curve: Curve) -> float | None:
-    return curve.scores[curve.best - 1] if curve.best else None
-
-
-def _last(curve: Curve) -> float | None:
-    return curve.losses[-1] if curve.losses else None
 
 
 # ------------------------------------------------------------------------------------------------ clips
@@ -277,7 +254,8 @@ def worst(outcome: Outcome, targets: Sequence[str], modalities: Sequence[str]) -
     A clip's error is the mean over its targets of the distance between label and prediction, each in standard
     deviations of that target's labels on these clips, so that a rare emotion counts like a common one.
     """
-    deviation = np.nanstd(outcome.true, axis=0)
+    columns = (values[~np.isnan(values)] for values in outcome.true.T)
+    deviation = np.array([values.std() if len(values) else 0.0 for values in columns])
     used = deviation > 0
     errors = np.abs(outcome.true - outcome.predicted)[:, used] / deviation[used]
     labelled = np.flatnonzero(~np.isnan(errors).all(axis=1))
@@ -295,8 +273,8 @@ def worst(outcome: Outcome, targets: Sequence[str], modalities: Sequence[str]) -
         ]
         for row, error in zip(labelled[order], means[order], strict=True)
     ]
-    columns = ["Clip", "Error", "Missing", *targets]
-    return Table(caption="Label → prediction", columns=columns, rows=rows, words=["Missing"])
+    heads = ["Clip", "Error", "Missing", *targets]
+    return Table(caption="Label → prediction", columns=heads, rows=rows, words=["Missing"])
 
 
 def missing(runs: Sequence[Run]) -> Table:
@@ -308,8 +286,7 @@ def missing(runs: Sequence[Run]) -> Table:
             absent = {name: ~run.outcome.part(name).presence[:, column] for name in parts}
             rows[f"{part.modality.capitalize()} ({part.feature})"] = [_share(absent[name]) for name in parts]
     if len(runs[-1].recipe.parts) > 1:
-        nothing = [_share(~runs[-1].outcome.part(name).presence.any(axis=1)) for name in parts]
-        rows["All of them"] = nothing
+        rows["All of them"] = [_share(~runs[-1].outcome.part(name).presence.any(axis=1)) for name in parts]
     names = {"train": "Training", "valid": "Validation", "test": "Test", "rest": "In no part"}
     columns = ["Modality", *(names[part] for part in parts)]
     return Table(caption="Clips without each modality", columns=columns, rows=[[k, *v] for k, v in rows.items()])

@@ -12,11 +12,13 @@ import math
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
@@ -27,12 +29,15 @@ WIDTH = 300
 SIZE = 11
 """Of its type, in the same pixels."""
 
-INK, SOFT, RULE, ACCENT = "#1b1f24", "#68707a", "#d9dde2", "#0b6b78"
+INK, SOFT, MUTE, RULE, ACCENT = "#1b1f24", "#5d656f", "#8f99a4", "#dfe3e7", "#1d5fae"
 """What matplotlib draws with; on the page each is the CSS variable of its name, and this where there is none."""
 
-_VARIABLES = {INK: "--ink", SOFT: "--soft", RULE: "--rule", ACCENT: "--accent"}
+_VARIABLES = {INK: "--ink", SOFT: "--soft", MUTE: "--mute", RULE: "--rule", ACCENT: "--accent"}
 
-_STYLE = {
+MINUS, ABSENT = "\u2212", "\u2013"
+"""A true minus sign, and the dash that stands where there is no number."""
+
+_STYLE: Any = {  # matplotlib's own type for it has changed between versions
     "svg.fonttype": "none",
     "font.size": SIZE,
     "font.sans-serif": ["DejaVu Sans"],
@@ -61,14 +66,25 @@ _STYLE = {
 def number(value: float | None, digits: int = 3) -> str:
     """Write a number as the field does: no zero before the point, a true minus sign, a dash where there is none.
 
-    >>> number(0.4373), number(-0.05, 2), number(float("nan"))
-    ('.437', '−.05', '–')
+    >>> number(0.4373), number(1.0), number(0.25, 1)
+    ('.437', '1.000', '.2')
     """
     if value is None or math.isnan(value):
-        return "–"
+        return ABSENT
     text = f"{abs(value):.{digits}f}"
-    sign = "−" if value < 0 and float(text) else ""
+    sign = MINUS if value < 0 and float(text) else ""
     return sign + (text[1:] if text.startswith("0.") else text)
+
+
+def percent(share: float) -> str:
+    """Write a share with one decimal, as per cent."""
+    return ABSENT if math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def tick_label(value: float, _: int | None = None) -> str:
+    """Write a tick's value with as many digits as it has."""
+    digits = next((d for d in range(4) if abs(value - round(value, d)) < 1e-9), 4)
+    return number(value, digits)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +119,16 @@ class Curve:
     scores: tuple[float, ...]
     best: int
 
+    @property
+    def kept(self) -> float | None:
+        """The score at the best epoch."""
+        return self.scores[self.best - 1] if self.best else None
+
+    @property
+    def last(self) -> float | None:
+        """The loss of the last epoch."""
+        return self.losses[-1] if self.losses else None
+
 
 # --------------------------------------------------------------------------------------------- figures
 
@@ -123,7 +149,7 @@ def draw_dots(dots: Sequence[Dot], limits: tuple[float, float], *, name: str, to
         tick.set_color(INK if dot.strong else SOFT)
     axes.set_ylim(len(dots) - 0.4, -0.6)
     axes.set_xlim(*limits)
-    _plain_ticks(axes)
+    _round_ticks(axes.xaxis, 5)
     return _svg(figure, name, told)
 
 
@@ -142,14 +168,14 @@ def draw_histograms(
     axes = _axes(figure, left=34, bottom=24, top=14)
     axes.grid(axis="y")
     width = float(edges[1] - edges[0]) * 0.4
-    for share, mean, side, color in zip(shares, means, (0.5, 1.5), (SOFT, ACCENT), strict=True):
+    for share, mean, side, color in zip(shares, means, (0.5, 1.5), (MUTE, ACCENT), strict=True):
         left = edges[:-1] + (side - 0.5) * width + 0.25 * width
         axes.bar(left, 100 * share, width=width, align="edge", color=color, linewidth=0)
         axes.plot([mean], [1.05], "v", color=color, markersize=7, markeredgewidth=0, clip_on=False,
                   transform=axes.get_xaxis_transform())  # fmt: skip
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0, 100 * top)
-    _plain_ticks(axes)
+    _round_ticks(axes.xaxis, 5)
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
     return _svg(figure, name, told)
@@ -172,9 +198,8 @@ def draw_groups(
         axes.text(group.true, 1.04, f"{group.clips:,}", color=SOFT, ha="center", transform=axes.get_xaxis_transform())
     axes.set_xlim(*across)
     axes.set_ylim(*up)
-    _plain_ticks(axes)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_formatter(FuncFormatter(_tick))
+    _round_ticks(axes.xaxis, 5)
+    _round_ticks(axes.yaxis, 5)
     return _svg(figure, name, told)
 
 
@@ -194,8 +219,7 @@ def draw_curves(curves: Sequence[Curve], limits: tuple[float, float], *, name: s
         axes.grid(axis="y")
         axes.text(0, 1.08, text, color=SOFT, transform=axes.transAxes)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(3))
-        axes.yaxis.set_major_formatter(FuncFormatter(_tick))
+        _round_ticks(axes.yaxis, 3)
     score.set_ylim(*limits)
     loss.tick_params(labelbottom=False)
     return _svg(figure, name, told)
@@ -217,15 +241,10 @@ def _axes(figure: Figure, *, left: float, bottom: float, top: float) -> Axes:
     )
 
 
-def _plain_ticks(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(_tick))
-
-
-def _tick(value: float, _: int | None) -> str:
-    """Write a tick's value with as many digits as it has."""
-    digits = next((d for d in range(4) if abs(value - round(value, d)) < 1e-9), 4)
-    return number(value, digits)
+def _round_ticks(axis: Axis, most: int) -> None:
+    """Put ticks at round numbers, and write them as short as they are."""
+    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(tick_label))
 
 
 def _short(label: str) -> str:

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
 from mimetic import panels
 from mimetic.evaluation import Evaluation, compare_runs, evaluate, systems
 from mimetic.evidence.intervals import Comparison
-from mimetic.plots import number
+from mimetic.plots import number, tick_label
 from mimetic.recipes import RECIPES, Recipe, stage_one
 from mimetic.records import MODALITIES, BadRun
 from mimetic.runs import Outcome, Run
@@ -30,13 +31,16 @@ from mimetic.store import write_atomically
 PART = "valid"
 """The clips that the page is about."""
 
+SWITCH = 0.68
+"""Share of the heat map's scale above which a cell's number changes colour: it fits the colours of page.css."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class System:
     """Runs of one recipe that differ by their seed, and their scores.
 
-    ``name`` is its recipe's, or its folder's where several have that one. ``versus`` compares it with ``best``, the best single modality on the same clips; both are ``None`` where there is
-    none, or it is the system itself.
+    ``name`` is its recipe's, or its folder's where several have that one. ``versus`` compares it with ``best``, the
+    best single modality on the same clips; both are ``None`` where there is none, or it is the system itself.
     """
 
     name: str
@@ -182,6 +186,7 @@ def _page(found: list[System]) -> dict[str, Any]:
     axis = panels.axis_of([system.scores.mean_pearson for system in found])
     recipes = [recipe.content for recipe in stage_one(head.recipe)]
     alike = [system for system in found if system.split == head.split]
+    outcome = head.outcome
     family = [*(system for system in alike if system is not head and system.recipe.content in recipes), head]
     return {
         "head": head,
@@ -189,13 +194,14 @@ def _page(found: list[System]) -> dict[str, Any]:
         "axis": axis,
         "ticks": [float(tick) for tick in MaxNLocator(3).tick_values(*axis) if axis[0] <= tick <= axis[1]],
         "warmest": _warmest(found),
+        "switch": SWITCH,
         "targets": head.runs[0].targets,
         "parts": len(family) - 1,
         "beside": panels.beside(_short_names(family), [system.scores for system in family]),
         "labels": panels.labels(head.runs[0]),
-        "truth": panels.truth(head.outcome, head.scores),
+        "truth": panels.truth(outcome, head.scores),
         "learning": panels.learning({system.name: system.runs for system in found}),
-        "worst": panels.worst(head.outcome, head.runs[0].targets, head.modalities),
+        "worst": panels.worst(outcome, head.runs[0].targets, head.modalities),
         "missing": panels.missing([system.runs[0] for system in alike if system is not head] + [head.runs[0]]),
     }
 
@@ -239,13 +245,24 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(number=number, signed=_signed, spread=panels.spread, code=_code)
+    environment.filters.update(
+        number=number, tick_label=tick_label, signed=_signed, versions=_versions, code=_code, breakable=_breakable
+    )
     return environment
 
 
 def _signed(value: float) -> str:
     """Write a difference: a positive one with its sign."""
     return ("+" if value > 0 else "") + number(value)
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _breakable(name: str) -> Markup:
+    """Let a narrow column break a recipe's name behind its dots."""
+    return escape(name).replace(".", Markup(".<wbr>"))
 
 
 def _code(content: Any) -> str:

@@ -234,8 +234,7 @@ class _Trainer:
 
     def _validate(self) -> Json:
         rows = self.material.split.valid
-        with np.errstate(invalid="ignore"):
-            values = pearson(self.material.dataset.labels[rows], self.predict(rows))
+        values = pearson(self.material.dataset.labels[rows], self.predict(rows))
         by_target = dict(zip(self.material.dataset.targets, map(_plain, values), strict=True))
         known = [value for value in by_target.values() if value is not None]
         return {"mean_pearson": float(np.mean(known)) if known else None, "pearson": by_target}

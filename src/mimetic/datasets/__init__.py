@@ -7,8 +7,8 @@ the layout of one that is opened.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def open_datasets(paths: Sequence[Path]) -> Dataset:
         for clip in dataset.clips:
             taken[clip.id] = taken.get(clip.id, 0) + 1
     clips = tuple(
-        _renamed(clip, path.name) if taken[clip.id] > 1 else clip
+        replace(clip, id=f"{path.name}/{clip.id}") if taken[clip.id] > 1 else clip
         for path, dataset in zip(paths, datasets, strict=True)
         for clip in dataset.clips
     )
@@ -90,23 +90,19 @@ def open_datasets(paths: Sequence[Path]) -> Dataset:
 
 
 def with_words(dataset: Dataset, words: Mapping[str, str]) -> Dataset:
-    """Give the data set with the words of one table for all: what the table lacks is missing."""
-    clips = tuple(
-        Clip(id=c.id, path=c.path, text=words[c.id], faces=c.faces, part=c.part) if c.id in words else c
-        for c in dataset.clips
-    )
-    return Dataset(name=dataset.name, clips=clips, targets=dataset.targets, labels=dataset.labels, store=dataset.store)
+    """Give the data set with the words of one table for all clips; an id counts with its media suffix or without.
 
-
-def _renamed(clip: Clip, folder: str) -> Clip:
-    return Clip(
-        id=f"{folder}/{clip.id}",
-        path=clip.path,
-        words=clip.words,
-        text=clip.text,
-        faces=clip.faces,
-        part=clip.part,
-    )
+    Raises
+    ------
+    BadData
+        if the table knows none of the clips.
+    """
+    texts = [words.get(clip.id, words.get(str(PurePosixPath(clip.id).with_suffix("")))) for clip in dataset.clips]
+    if not any(text is not None for text in texts):
+        some = ", ".join(list(words)[:3]) or "none"
+        raise BadData(f"the table of words has none of {dataset.name}'s clips", remedy=f"Its ids: {some} ...")
+    clips = zip(dataset.clips, texts, strict=True)
+    return replace(dataset, clips=tuple(clip if text is None else replace(clip, text=text) for clip, text in clips))
 
 
 def _check_ids(clips: Sequence[Clip], where: str) -> None:

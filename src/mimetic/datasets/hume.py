@@ -20,13 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from mimetic.records import BadData, Clip, Dataset
+from mimetic.words import WORD_SUFFIXES
 
 ID_COLUMN = "Filename"
 ID_DIGITS = 5
 TRAIN, VALID, TEST = ("train_split.csv",), ("valid_split.csv", "val_split.csv"), ("test_split.csv",)
 TEST_FOLDERS = ("test_data", "test")
-WORDS = (".txt", ".srt", ".vtt", ".ttml", ".json")
-"""Side files with words; of a clip that has several the first in this order counts."""
 
 
 def recognise(path: Path) -> bool:
@@ -154,7 +153,7 @@ class _Files:
         tests = [root / name for name in TEST_FOLDERS]
         self._root = root
         self._media = self._by_stem([root / "raw", *(folder / "raw" for folder in tests)])
-        self._words = self._by_stem([root / "text", *(folder / "text" for folder in tests)], suffixes=WORDS)
+        self._words = self._by_stem([root / "text", *(folder / "text" for folder in tests)], suffixes=WORD_SUFFIXES)
         faces = [root / "face_images", *(folder / "face_images" for folder in tests)]
         self._faces = {path.name: path for folder in faces if folder.is_dir() for path in folder.iterdir()}
 

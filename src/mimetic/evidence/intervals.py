@@ -29,10 +29,7 @@ _CANCELLED = 1e-4  # a variance below this share of its mean square has lost too
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """A score and its interval, NaN where not defined; ``targets`` has one for each column, where there are columns.
-
-    Where the value is defined and its ends are not, there was nothing to resample: a single clip or group.
-    """
+    """A score and its interval, NaN where not defined: a single clip has no ends. ``targets`` holds one a column."""
 
     value: float
     low: float
@@ -181,10 +178,11 @@ def _sample(target: ArrayLike, predicted: list[ArrayLike], groups: ArrayLike | N
 def _seeds(target: ArrayLike, predicted: ArrayLike) -> Floats:
     """Give predictions as ``(seed, clip, target)``."""
     shape, values = np.shape(target), np.asarray(predicted, dtype=np.float64)
-    if len(shape) not in (1, 2) or values.shape not in (shape, (*values.shape[:1], *shape)):
+    seeds = values.shape[: values.ndim - len(shape)]
+    if len(shape) not in (1, 2) or len(seeds) > 1 or values.shape != (*seeds, *shape):
         message = f"target is {shape} and predicted {values.shape}"
         raise UsageError(message, remedy="Give (clip,) or (clip, target), and predicted the same or (seed, ...) of it.")
-    return values.reshape(-1, shape[0], *shape[1:] or (1,))
+    return values.reshape(*seeds or (1,), shape[0], *shape[1:] or (1,))
 
 
 def _check(resamples: int, level: float) -> None:

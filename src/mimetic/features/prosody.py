@@ -2,8 +2,8 @@
 
 In go pieces of ``Sound`` (16 kHz mono), out comes a Track of 50 rows a second and 48 columns, ``NAMES``. Row ``k``
 describes the 40 ms that begin at ``k / 50`` seconds; an unfinished frame at the end is left out. Power is the mean
-square, and decibels count from 1: a sine of amplitude 1 has -3 dB, and so has the mel band that it falls into.
-Constants bring every column to about one; nothing depends on the rest of the clip.
+square, and decibels count from 1: a sine of amplitude 1 has -3 dB, and so have its mel bands together. Constants
+bring every column to about one; nothing depends on the rest of the clip.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ OCTAVE_COST = 0.04
 """What each octave of period costs a peak: of a tone's equally good periods the shortest wins (Boersma 1993)."""
 
 LEAP = 0.25
-"""Octaves in 20 ms: no voice moves as fast (Xu and Sun 2002), it is another voice or a mistake about the octave."""
+"""Octaves in 20 ms: hardly a voice moves as fast; it is another voice, or a mistake about the octave."""
 
 FLOOR = 1e-9
 """Power, -90 dB: what is softer is silence, in the bands and in the energy."""

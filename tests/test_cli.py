@@ -1,0 +1,232 @@
+"""The commands as a user meets them: results on stdout, one clear line for a wrong call, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clips import write_clip, write_layout
+from mimetic import predict
+from mimetic.cli import main
+
+QUICK = ["--set", "fit.epochs=2"]
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_layout(tmp_path_factory.mktemp("cli") / "data", train=8, valid=5, test=3)
+
+
+@pytest.fixture(scope="module")
+def trained(layout: Path) -> Path:
+    """Train the fusion of all four once, for two seeds."""
+    out = layout.parent / "runs"
+    with pytest.raises(SystemExit) as done:
+        main(["train", str(layout), "light", *QUICK, "--seeds", "0,1", "--out", str(out), "--workers", "0"])
+    assert done.value.code == 0
+    (system,) = out.glob("light-*")
+    return system
+
+
+def call(*arguments: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Run a command here; give its exit code, stdout and stderr."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as done:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(done.value.code or 0), out, err
+
+
+def call_json(*arguments: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    code, out, _ = call(*arguments, "--json", capsys=capsys)
+    return code, json.loads(out)
+
+
+def tree(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+@pytest.mark.parametrize("kind", ["datasets", "extractors", "detectors", "encoders", "fusions", "recipes"])
+def test_every_table_is_listed_as_text_and_as_json(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, rows = call_json("list", kind, capsys=capsys)
+    assert (code, bool(rows)) == (0, True)
+    _, text, _ = call("list", kind, capsys=capsys)
+    assert all(row["name"] in text for row in rows)
+
+
+def test_listed_recipes_and_extractors_have_the_documented_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    _, recipes = call_json("list", "recipes", capsys=capsys)
+    assert {"name", "source", "modalities", "split", "published", "parameters"} <= set(recipes[0])
+    _, extractors = call_json("list", "extractors", capsys=capsys)
+    assert {"name", "view", "modality", "dim", "rate", "dtype", "model", "revision", "licence"} <= set(extractors[0])
+
+
+def test_extract_lists_a_line_a_clip_that_fell_short_and_says_so(
+    layout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("extract", layout, "--store", tmp_path / "s", "--with", "logmel,words-hashed", "--workers", 0)
+    code, text, _ = call(*arguments, capsys=capsys)
+    assert code == 1
+    assert "00001  logmel: no sound track" in text.splitlines()
+    assert "00002  words-hashed: no transcript" in text.splitlines()
+    code, told = call_json(*arguments, capsys=capsys)
+    assert (code, told["clips"]) == (1, 16)
+    assert told["extractors"]["logmel"]["failures"] == [{"clip": "00001", "reason": "no sound track"}]
+
+
+def test_several_folders_and_files_are_extracted_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [write_clip(tmp_path / name, seed=i) for i, name in enumerate(("a/x.mp4", "b/x.mp4", "y.mp4"))]
+    arguments = ("extract", paths[0].parent, paths[1].parent, paths[2], "--with", "logmel", "--workers", 0)
+    code, told = call_json(*arguments, "--store", tmp_path / "s", capsys=capsys)
+    assert (code, told["clips"], told["extractors"]["logmel"]["failures"]) == (0, 3, [])
+
+
+def test_train_prints_a_line_a_run_and_trains_nothing_twice(
+    layout: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("train", layout, "light", *QUICK, "--seeds", "0,1", "--out", trained.parent, "--workers", 0)
+    before = tree(trained.parent)
+    code, runs = call_json(*arguments, capsys=capsys)
+    assert (code, [run["seed"] for run in runs]) == (0, [0, 1])
+    assert {Path(run["run"]) for run in runs} == set(trained.glob("seed-*"))
+    assert tree(trained.parent) == before
+
+
+def test_evaluate_and_compare_take_runs_and_their_folders(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, told = call_json("evaluate", trained, capsys=capsys)
+    assert (code, told["seeds"], told["clips"]) == (0, [0, 1], 5)
+    assert set(told["targets"]) == {"Admiration", "Joy"}
+    code, one = call_json("evaluate", trained / "seed-0", capsys=capsys)
+    assert one["seeds"] == [0]
+    code, text, _ = call("evaluate", trained, capsys=capsys)
+    assert "Joy" in text
+    code, told = call_json("compare", trained, trained, capsys=capsys)
+    assert (code, told["difference"]) == (0, 0.0)
+    assert "no difference can be told" in told["verdict"]
+
+
+def test_predict_gives_every_clip_its_numbers_or_the_reason_and_keeps_the_order(
+    layout: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no film at all" * 99)
+    clips = [layout / "raw" / "00003.mp4", tmp_path / "broken.mp4", layout / "raw" / "00001.mp4", tmp_path / "gone.mp4"]
+    code, told = call_json("predict", trained / "seed-0", *clips, capsys=capsys)
+    assert code == 1
+    assert [row["path"] for row in told] == [str(clip) for clip in clips]
+    assert all(set(row) == {"clip", "path", "scores", "intervals", "modalities", "error"} for row in told)
+    whole, broken, silent, gone = told
+    assert set(whole["scores"]) == {"Admiration", "Joy"}
+    assert whole["modalities"] == {"text": "no transcript", "audio": "used", "vision": "used", "motion": "used"}
+    assert silent["modalities"]["audio"] == "no sound track"
+    assert silent["scores"] is not None
+    assert (broken["scores"], gone["scores"], gone["error"]) == (None, None, "no such file")
+    code, text, _ = call("predict", trained / "seed-0", *clips, capsys=capsys)
+    assert "no such file" in text
+
+
+def test_a_raw_clip_and_a_stored_one_have_the_same_score(layout: Path, trained: Path) -> None:
+    from mimetic import Run, open_dataset
+
+    run = Run(trained / "seed-0")
+    clips = open_dataset(layout).clips
+    raw = predict(run, clips)
+    stored = dict(zip(run.outcome.clips, run.outcome.predicted, strict=True))
+    for clip, values in zip(raw.clips, raw.values, strict=True):
+        np.testing.assert_allclose(values, stored[clip], atol=1e-5, rtol=0)
+    np.testing.assert_allclose(predict(run, clips[:1]).values[0], raw.values[0], atol=1e-5, rtol=0)
+
+
+def test_words_for_all_clips_come_from_one_table(
+    layout: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.csv").write_text("Filename,text\n00003,so be it\n")
+    clip = layout / "raw" / "00003.mp4"
+    _, told = call_json("predict", trained / "seed-0", clip, "--words", tmp_path / "words.csv", capsys=capsys)
+    assert told[0]["modalities"]["text"] == "used"
+
+
+def test_a_submission_is_written_checked_and_spoilt(
+    layout: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "submission.csv"
+    code, told = call_json("submit", trained / "seed-0", layout, "--out", file, "--workers", 0, capsys=capsys)
+    assert (code, told["good"]) == (0, True)
+    assert call("check", file, layout, capsys=capsys)[0] == 0
+    file.write_text(file.read_text().replace("\n00013", "\n00099"))
+    code, text, _ = call("check", file, layout, capsys=capsys)
+    assert code == 1
+    assert "'00099' is no test clip" in text
+
+
+def test_a_report_is_one_page(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = call("report", trained.parent, "--out", tmp_path / "report.html", capsys=capsys)
+    assert (code, text.strip()) == (0, str(tmp_path / "report.html"))
+    assert "Empathic" not in (tmp_path / "report.html").read_text()
+
+
+WRONG: dict[str, tuple[list[str], str]] = {
+    "no such folder": (["train", "{tmp}/nowhere", "light"], "there is no {tmp}/nowhere"),
+    "no target": (["train", "{tmp}/no_target.csv", "light"], "{tmp}/no_target.csv has no target column"),
+    "not a number": (["train", "{tmp}/label.csv", "light"], "label.csv, line 3: joy is 'high', not a number"),
+    "an id twice": (["train", "{tmp}/twice.csv", "light"], "twice.csv, line 3: the id 'a.mp4' stands twice"),
+    "unknown recipe": (["train", "{tmp}/good.csv", "lihgt"], "there is no recipe 'lihgt'. Did you mean light?"),
+    "unknown extractor": (["extract", "{tmp}/good.csv", "--with", "logmell"], "no extractor 'logmell'. Did you mean"),
+    "unknown setting": (["train", "{tmp}/good.csv", "light", "--set", "fit.epoch=1"], "no setting 'fit.epoch'"),
+    "unknown table": (["list", "recipe"], "there is no table 'recipe'. Did you mean recipes?"),
+    "seeds": (["train", "{tmp}/good.csv", "light", "--seeds", "a"], "--seeds a are not whole numbers"),
+    "no parts": (["train", "{tmp}/good.csv", "light"], "has no training clips at split 2:1"),
+    "no run": (["predict", "{tmp}", "{tmp}/a.mp4"], "{tmp} is no run"),
+    "no clip": (["predict", "{tmp}"], "CLIP"),
+    "no command": (["trian"], "trian"),
+    "unknown maker": (["make", "dmeo", "{tmp}/x"], "there is no data set to make 'dmeo'. Did you mean demo?"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_call_is_one_clear_line_and_leaves_nothing(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "no_target.csv").write_text("path,who\na.mp4,anna\n")
+    (tmp_path / "label.csv").write_text("path,joy\na.mp4,1\nb.mp4,high\nc.mp4,0\n")
+    (tmp_path / "twice.csv").write_text("path,joy\na.mp4,1\na.mp4,0\n")
+    (tmp_path / "good.csv").write_text("path,joy\na.mp4,1\nb.mp4,0\n")
+    monkeypatch.chdir(tmp_path)
+    before = tree(tmp_path)
+    words, message = WRONG[name]
+    arguments = [word.format(tmp=tmp_path) for word in words]
+    code, out, err = call(*arguments, capsys=capsys)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert message.format(tmp=tmp_path) in err
+    code, told = call_json(*arguments, capsys=capsys)
+    assert code == 2
+    assert set(told["error"]) == {"kind", "message", "remedy"}
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_told(
+    layout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tmp_path.chmod(0o500)
+    code, _, err = call("extract", layout, "--store", tmp_path / "s", "--workers", 0, capsys=capsys)
+    assert code == 2
+    assert "Permission denied" in err
+
+
+def test_help_comes_without_torch() -> None:
+    code = (
+        "import sys; from mimetic.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert "predict" in done.stdout

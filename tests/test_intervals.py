@@ -1,0 +1,300 @@
+"""Intervals against SciPy's bootstrap, and against the same resamples computed one by one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from mimetic.evidence import intervals
+from mimetic.evidence.intervals import Comparison, compare, interval
+from mimetic.records import UsageError
+from mimetic.scores import ccc, mae, mean_pearson, mse, pearson
+
+quick_ones = pytest.mark.parametrize("statistic", [pearson, ccc, mse], ids=["pearson", "ccc", "mse"])
+
+
+def sample(clips=60, targets=3, seed=0, slope=0.6):
+    draw = np.random.default_rng(seed)
+    target = np.maximum(draw.normal(0.1, 0.3, (clips, targets)), 0)
+    return target, slope * target + draw.normal(0.2, 0.2, (clips, targets))
+
+
+def one_by_one(target, predicted, statistic, *, resamples, groups=None, seed=0):
+    """Draw as the module draws, then resample the slow way: ``(resample, target)``."""
+    groups = np.arange(len(target)) if groups is None else groups
+    names = np.unique(groups)
+    scores = []
+    for _, counts in intervals._counts(len(names), resamples, seed):
+        for row in counts.astype(int):
+            rows = np.concatenate([np.flatnonzero(groups == name) for name in np.repeat(names, row)])
+            scores.append(statistic(target[rows], predicted[rows]))
+    return np.array(scores)
+
+
+def ends(interval):
+    return interval.low, interval.high
+
+
+@quick_ones
+@pytest.mark.parametrize("shift", [0.0, 1e5])
+def test_resamples_at_once_equal_resamples_one_by_one(statistic, shift):
+    target, predicted = sample()
+    target[[3, 9], 1] = np.nan
+    if statistic is pearson:  # the others are meant to see the shift
+        predicted = predicted + shift
+    scores = one_by_one(target, predicted, statistic, resamples=300)
+    found = interval(target, predicted, statistic=statistic, resamples=300)
+    mean = np.quantile(scores.mean(1), [0.025, 0.975])
+    np.testing.assert_allclose(ends(found), mean, rtol=0, atol=1e-9)
+    for column, one in enumerate(found.targets):
+        np.testing.assert_allclose(ends(one), np.quantile(scores[:, column], [0.025, 0.975]), rtol=0, atol=1e-9)
+    np.testing.assert_allclose([one.value for one in found.targets], statistic(target, predicted), rtol=1e-12)
+
+
+@quick_ones
+def test_every_single_resample_is_right(statistic):
+    target, predicted = sample()
+    target[[3, 9], 1] = np.nan
+    slow = one_by_one(target, predicted, statistic, resamples=300)
+    _, drawn = intervals._bootstrap(intervals._sample(target, [predicted], None), statistic, 300, 0)
+    np.testing.assert_allclose(drawn[0], slow, rtol=0, atol=1e-9)
+
+
+@quick_ones
+def test_a_block_of_resamples_is_like_many(statistic, monkeypatch):
+    target, predicted = sample()
+    found = interval(target, predicted, statistic=statistic, resamples=100)
+    monkeypatch.setattr(intervals, "_BLOCK_BYTES", 7 * 8 * len(target))
+    again = interval(target, predicted, statistic=statistic, resamples=100)
+    np.testing.assert_allclose(ends(again), ends(found), rtol=1e-12)
+
+
+@quick_ones
+def test_columns_that_become_constant_are_left_out_of_the_resample(statistic):
+    target, predicted = sample(clips=6, targets=2)
+    target[:, 0] = [0, 0, 0, 0, 0, 0.3]
+    slow = one_by_one(target, predicted, statistic, resamples=500)
+    if statistic is pearson:
+        assert 50 < np.isnan(slow[:, 0]).sum() < 450
+    found = interval(target, predicted, statistic=statistic, resamples=500)
+    np.testing.assert_allclose(ends(found.targets[0]), np.nanquantile(slow[:, 0], [0.025, 0.975]), atol=1e-9)
+    np.testing.assert_allclose(ends(found), np.nanquantile(np.nanmean(slow, 1), [0.025, 0.975]), atol=1e-9)
+
+
+def test_an_outlier_that_is_not_drawn_costs_no_digits():
+    target, predicted = sample(clips=8, targets=1)
+    target[0], predicted[0] = 1e6, -1e7
+    slow = one_by_one(target, predicted, pearson, resamples=300)
+    _, drawn = intervals._bootstrap(intervals._sample(target, [predicted], None), pearson, 300, 0)
+    np.testing.assert_allclose(drawn[0], slow, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("statistic", [pearson, mae])
+def test_groups_are_resampled_whole(statistic):
+    target, predicted = sample()
+    groups = np.array(["anna", "bo", "cleo", "dan", "eve"])[np.random.default_rng(3).integers(0, 5, len(target))]
+    slow = one_by_one(target, predicted, statistic, resamples=200, groups=groups)
+    found = interval(target, predicted, statistic=statistic, groups=groups, resamples=200)
+    np.testing.assert_allclose(ends(found), np.quantile(slow.mean(1), [0.025, 0.975]), rtol=0, atol=1e-9)
+
+
+def test_twins_in_groups_widen_the_interval_as_they_should():
+    target, predicted = sample(clips=100)
+    twice = np.repeat(target, 2, axis=0), np.repeat(predicted, 2, axis=0)
+    honest = interval(*twice, groups=np.repeat(np.arange(100), 2), resamples=1000)
+    np.testing.assert_allclose(ends(honest), ends(interval(target, predicted, resamples=1000)), rtol=1e-9)
+    assert np.ptp(ends(interval(*twice, resamples=1000))) < 0.8 * np.ptp(ends(honest))
+
+
+def test_ends_are_close_to_those_of_scipy():
+    target, predicted = sample(clips=200, targets=1)
+    x, y = target[:, 0], predicted[:, 0]
+    found = interval(x, y, resamples=4000)
+    options = {"paired": True, "vectorized": False, "method": "percentile", "n_resamples": 1500, "random_state": 5}
+    theirs = stats.bootstrap((x, y), lambda a, b: stats.pearsonr(a, b).statistic, **options).confidence_interval
+    np.testing.assert_allclose(ends(found), theirs, atol=0.015)
+
+
+def test_any_statistic_will_do():
+    target, predicted = sample(clips=40)
+
+    def spearman(x, y):
+        return stats.spearmanr(x, y).statistic
+
+    target[4, 0] = np.nan
+    found = interval(target, predicted, statistic=spearman, resamples=20)
+    kept = ~np.isnan(target[:, 0])
+    assert found.targets[0].value == pytest.approx(spearman(target[kept, 0], predicted[kept, 0]))
+    assert found.low < found.value < found.high
+
+
+def test_the_value_is_the_challenge_score():
+    target, predicted = sample()
+    assert interval(target, predicted, resamples=10).value == pytest.approx(mean_pearson(target, predicted))
+
+
+def test_one_dimension_is_one_column():
+    target, predicted = sample(targets=1)
+    flat = interval(target[:, 0], predicted[:, 0], resamples=200)
+    column = interval(target, predicted, resamples=200)
+    assert flat == column.targets[0]
+    assert flat.targets == ()
+    assert ends(flat) == ends(column)
+
+
+def test_seeds_are_averaged_within_each_resample():
+    target, first = sample()
+    _, second = sample(seed=1)
+    found = interval(target, np.stack([first, second]), resamples=300)
+    slow = [one_by_one(target, predicted, pearson, resamples=300) for predicted in (first, second)]
+    np.testing.assert_allclose(ends(found), np.quantile(np.mean(slow, axis=(0, 2)), [0.025, 0.975]), atol=1e-9)
+    flat = interval(target[:, 0], np.stack([first[:, 0], second[:, 0]]), resamples=300)
+    np.testing.assert_allclose(ends(flat), ends(found.targets[0]), rtol=1e-9)
+
+
+def test_the_seed_decides_the_numbers():
+    target, predicted = sample()
+    assert interval(target, predicted, resamples=200) == interval(target, predicted, resamples=200)
+    assert interval(target, predicted, resamples=200) != interval(target, predicted, resamples=200, seed=1)
+
+
+def test_a_higher_level_is_wider():
+    target, predicted = sample()
+    narrow, wide = (interval(target, predicted, resamples=1000, level=level) for level in (0.5, 0.99))
+    assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
+
+
+def test_a_constant_column_has_no_interval_and_leaves_no_mean():
+    target, predicted = sample()
+    predicted[:, 1] = 0.2
+    found = interval(target, predicted, resamples=50)
+    assert np.isnan([found.value, *ends(found)]).all()
+    assert np.isnan([found.targets[1].value, *ends(found.targets[1])]).all()
+    assert found.targets[0].low < found.targets[0].high
+    assert found.as_json() == {"value": None, "low": None, "high": None}
+
+
+@pytest.mark.parametrize("clips", [0, 1])
+def test_without_clips_to_draw_nothing_is_told(clips):
+    found = interval(np.ones((clips, 2)), np.ones((clips, 2)), resamples=10)
+    assert np.isnan([found.value, *ends(found)]).all()
+
+
+def test_a_single_group_has_a_value_and_no_interval():
+    target, predicted = sample()
+    found = interval(target, predicted, groups=np.zeros(len(target)), resamples=10)
+    assert found.value == pytest.approx(mean_pearson(target, predicted))
+    assert np.isnan(ends(found)).all()
+
+
+def test_tensors_and_lists_are_taken():
+    target, predicted = sample()
+    expected = interval(target, predicted, resamples=20)
+    assert interval(torch.tensor(target), torch.tensor(predicted), resamples=20) == expected
+    assert interval(target.tolist(), predicted.tolist(), resamples=20) == expected
+
+
+def test_a_comparison_is_paired():
+    target, first = sample()
+    _, second = sample(seed=1, slope=0.3)
+    found = compare(target, first, second, resamples=300)
+    slow = [one_by_one(target, predicted, pearson, resamples=300) for predicted in (first, second)]
+    differences = (slow[0] - slow[1]).mean(1)
+    assert found.difference == pytest.approx(mean_pearson(target, first) - mean_pearson(target, second))
+    np.testing.assert_allclose(ends(found), np.quantile(differences, [0.025, 0.975]), atol=1e-9)
+    assert found.wins == np.mean(differences > 0)
+
+
+@pytest.mark.parametrize("statistic", [pearson, ccc, mse, mae])
+@pytest.mark.parametrize("targets", [1, 5, 6])
+def test_a_run_is_no_better_than_itself(statistic, targets):
+    target, predicted = sample(clips=4588, targets=targets)
+    found = compare(target, predicted, predicted, statistic=statistic, resamples=20)
+    assert found == Comparison(difference=0.0, low=0.0, high=0.0, wins=0.5, clips=4588)
+    assert found.verdict == "no difference can be told (n = 4,588)"
+
+
+@pytest.mark.parametrize("statistic", [pearson, mse])
+def test_the_better_one_wins_whatever_the_direction_of_the_score(statistic):
+    target, _ = sample(clips=500)
+    noise = np.random.default_rng(2).normal(0, 1, target.shape)
+    good, bad = target + 0.1 * noise, target + 0.5 * noise
+    found = compare(target, good, bad, statistic=statistic, resamples=100)
+    assert found.verdict == "first is better"
+    assert found.wins == 1.0
+    back = compare(target, bad, good, statistic=statistic, resamples=100)
+    assert back.verdict == "second is better"
+    assert (back.difference, back.wins) == (-found.difference, 0.0)
+
+
+def test_runs_may_differ_in_their_number_of_seeds():
+    target, first = sample()
+    _, second = sample(seed=1, slope=0.3)
+    found = compare(target, np.stack([first, first, first]), second, resamples=100)
+    np.testing.assert_allclose(ends(found), ends(compare(target, first, second, resamples=100)), atol=1e-12)
+
+
+def test_a_comparison_with_a_constant_prediction_tells_nothing():
+    target, predicted = sample()
+    found = compare(target, predicted, np.zeros_like(target), resamples=20)
+    assert np.isnan([found.difference, found.low, found.high, found.wins]).all()
+    assert found.verdict == "no difference can be told (n = 60)"
+
+
+def test_clips_without_any_label_are_not_counted():
+    target, predicted = sample()
+    target[:10] = np.nan
+    target[10, 0] = np.nan
+    assert compare(target, predicted, predicted, resamples=5).clips == 50
+
+
+def test_results_are_plain_numbers_and_plain_json():
+    target, first = sample()
+    difference = compare(target, first, first[:, ::-1], resamples=20)
+    for number in (*dataclasses.astuple(difference)[:4], *dataclasses.astuple(interval(target, first))[:3]):
+        assert type(number) is float
+    plain = json.loads(json.dumps(difference.as_json(), allow_nan=False))
+    assert set(plain) == {"difference", "low", "high", "wins", "verdict"}
+    assert set(interval(target, first, resamples=5).as_json()) == {"value", "low", "high"}
+
+
+@pytest.mark.parametrize(
+    ("target", "predicted"), [((4,), (4, 1)), ((4, 2), (4, 3)), ((4, 2), (2, 2)), ((), ()), ((2, 4, 2), (2, 4, 2))]
+)
+def test_shapes_that_do_not_fit_are_told(target, predicted):
+    with pytest.raises(UsageError, match="and predicted"):
+        interval(np.zeros(target), np.zeros(predicted))
+
+
+def test_groups_of_another_length_are_told():
+    with pytest.raises(UsageError, match="for 60 clips"):
+        interval(*sample(), groups=np.zeros(59))
+
+
+@pytest.mark.parametrize("wrong", [{"level": 95}, {"level": 0}, {"resamples": 0}])
+def test_calls_that_make_no_interval_are_told(wrong):
+    with pytest.raises(UsageError, match="make no interval"):
+        interval(*sample(), **wrong)
+
+
+def test_nineteen_of_twenty_intervals_hold_the_truth():
+    draw, held, truth = np.random.default_rng(0), [], 0.5
+    for seed in range(400):
+        x, noise = draw.normal(size=(2, 150))
+        found = interval(x, truth * x + np.sqrt(1 - truth**2) * noise, resamples=300, seed=seed)
+        held.append(found.low <= truth <= found.high)
+    assert 0.92 < np.mean(held) < 0.98
+
+
+def test_nothing_is_said_to_be_better_when_nothing_is():
+    draw, told = np.random.default_rng(1), []
+    for seed in range(200):
+        target, first, second = draw.normal(size=(3, 150))
+        found = compare(target, target + first, target + second, resamples=300, seed=seed)
+        told.append(found.verdict in ("first is better", "second is better"))
+    assert 0.01 < np.mean(told) < 0.1

@@ -1,0 +1,116 @@
+"""A recipe is one frozen record: named, changed by dotted settings, read from TOML, refused when it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mimetic.features import EXTRACTORS, feature, features
+from mimetic.network import Network, count_parameters
+from mimetic.recipes import RECIPES, Recipe, as_json, from_json, get_recipe, stage_one, with_settings
+from mimetic.records import UnknownName, UsageError
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_the_way_through_json(name: str) -> None:
+    recipe = RECIPES[name]
+    assert from_json(as_json(recipe), where="here") == recipe
+    assert recipe.name == name
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_table_s_parameters_are_those_of_the_network(name: str) -> None:
+    recipe = RECIPES[name]
+    network = Network(recipe, [feature(part.feature).dim for part in recipe.parts], 6)
+    assert count_parameters(network, recipe) == dict(recipe.parameters)
+
+
+def test_settings_change_one_field_and_drop_what_was_published() -> None:
+    changed = with_settings(RECIPES["light"], {"fit.epochs": 3, "parts.1.encoder": "gru", "parts.1.options": {}})
+    assert (changed.fit.epochs, changed.parts[1].encoder) == (3, "gru")
+    assert changed.parameters == {}
+    assert RECIPES["light"].fit.epochs != 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fit.epoch": 3}, r"no setting 'fit.epoch'. Here are: epochs"),
+        ({"parts.9.encoder": "gru"}, r"numbered 0 to 3"),
+        ({"fit.epochs": "many"}, r"epochs is 'many'. It has to be of type int"),
+        ({"parts.0.encoder": "grue"}, r"no encoder 'grue'. Did you mean gru\?"),
+        ({"parts.0.feature": "logmell"}, r"no extractor 'logmell'. Did you mean logmel\?"),
+        ({"fusion": "mlp"}, r"no fusion 'mlp'"),
+        ({"name.first": 1}, r"no setting 'name.first'"),
+    ],
+)
+def test_a_wrong_setting_is_told(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        with_settings(RECIPES["light"], settings)
+
+
+def test_an_unknown_recipe_tells_the_nearest() -> None:
+    with pytest.raises(UnknownName, match=r"Did you mean logmel.meanstd"):
+        get_recipe("logmel.meanstdd")
+
+
+def test_a_recipe_in_toml_starts_from_one_of_the_table_or_from_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('base = "light"\nmodality_dropout = 0.5\n[fit]\nepochs = 2\n')
+    mine = get_recipe(str(tmp_path / "mine.toml"))
+    assert (mine.name, mine.modality_dropout, mine.fit.epochs) == ("mine", 0.5, 2)
+    (tmp_path / "own.toml").write_text('[[parts]]\nfeature = "logmel"\nencoder = "gru"\n')
+    own = get_recipe(str(tmp_path / "own.toml"))
+    assert own.modalities == ("audio",)
+    (tmp_path / "bad.toml").write_text("parts = 3 3")
+    with pytest.raises(UsageError, match=r"bad.toml is no recipe"):
+        get_recipe(str(tmp_path / "bad.toml"))
+    (tmp_path / "odd.toml").write_text('colour = 1\n[[parts]]\nfeature = "logmel"\nencoder = "gru"\n')
+    with pytest.raises(UsageError, match=r"there is no setting 'colour'"):
+        get_recipe(str(tmp_path / "odd.toml"))
+
+
+def test_a_row_of_the_table_and_a_fusion_s_stage_one_are_the_same_recipe() -> None:
+    for part in stage_one(RECIPES["light"]):
+        assert part.content == RECIPES[part.name].content
+
+
+def test_what_is_told_of_a_recipe_does_not_decide_its_numbers() -> None:
+    told = from_json({**as_json(RECIPES["light"]), "name": "other", "about": "x", "source": "y"}, where="")
+    assert told.content == RECIPES["light"].content
+
+
+def test_a_feature_has_one_spelling() -> None:
+    plain = feature("face-appearance+detector=centre")
+    assert plain.key == "face-appearance"
+    made = feature("face-appearance+size=96+detector=mediapipe")
+    assert made.key == "face-appearance+detector=mediapipe+size=96"
+    assert feature(made.key) == made
+    assert len(features(["logmel", "logmel", made.key])) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("logmel+hop=3", r"extractor 'logmel' has no option 'hop'"), ("logmel+hop", r"Write name\+option=value")],
+)
+def test_an_option_that_does_not_exist_is_told(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        feature(text)
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_wide_tracks_are_stored_in_half_precision(name: str) -> None:
+    made = feature(name)
+    assert made.dtype == ("float16" if made.dim >= 256 else "float32")
+    assert made.entry.modality in ("text", "audio", "vision", "motion")
+
+
+def test_a_recipe_needs_parts() -> None:
+    with pytest.raises(UsageError, match="needs parts"):
+        from_json({"name": "x"}, where="x")
+
+
+def test_a_recipe_is_frozen() -> None:
+    with pytest.raises(AttributeError):
+        RECIPES["light"].name = "x"  # type: ignore[misc]
+    assert isinstance(RECIPES["light"], Recipe)
