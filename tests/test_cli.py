@@ -16,7 +16,7 @@ from clips import write_clip, write_layout
 from mimetic import predict
 from mimetic.cli import main
 
-QUICK = ["--set", "fit.epochs=2"]
+QUICK = ["--set", "fit.epochs=30"]
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "seeds": (["train", "{tmp}/good.csv", "light", "--seeds", "a"], "--seeds a are not whole numbers"),
     "no parts": (["train", "{tmp}/good.csv", "light"], "has no training clips at split 2:1"),
     "no run": (["predict", "{tmp}", "{tmp}/a.mp4"], "{tmp} is no run"),
-    "no clip": (["predict", "{tmp}"], "CLIP"),
+    "no clip": (["predict", "{tmp}"], "Missing parameter: clips"),
     "no command": (["trian"], "trian"),
     "unknown maker": (["make", "dmeo", "{tmp}/x"], "there is no data set to make 'dmeo'. Did you mean demo?"),
 }

@@ -281,9 +281,9 @@ def predict(
     from mimetic.prediction import predict as run_prediction
     from mimetic.runs import Run
 
-    asked = _with_words(as_clips(clips), words)
+    opened, asked = Run(run), _with_words(as_clips(clips), words)
     with console.bars() as bars:
-        scores = run_prediction(Run(run), asked, progress=bars.counter("scoring"))
+        scores = run_prediction(opened, asked, progress=bars.counter("scoring"))
     rows = list(zip(asked, scores.values.tolist(), scores.modalities, scores.errors, strict=True))
     if as_json:
         console.print_json(

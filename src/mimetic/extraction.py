@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ class ClipReader:
         self._features = features
         self._extractors = {feature.key: feature.make() for feature in features}
         options = {digest(dict(f.view_options)): f.view_options for f in features if f.entry.view == "faces"}
-        self._face_views = {name: FaceView(**chosen) for name, chosen in options.items()}
+        self._face_views = {name: FaceView(**_told(chosen)) for name, chosen in options.items()}
 
     def __call__(self, clip: Clip) -> dict[str, Taken]:
         """Give, for every feature, the clip's track or the reason why there is none."""
@@ -166,6 +167,11 @@ class _Flow:
 def rounded(track: Track, dtype: str) -> Track:
     """Give the track in the store's dtype, so that a raw clip and a stored one are the same to a model."""
     return Track(values=track.values.astype(dtype), rate=track.rate, valid=track.valid, notes=track.notes)
+
+
+def _told(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the options that nobody chose."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _refuse(flows: Sequence[_Flow], reason: str) -> None:
@@ -330,7 +336,7 @@ def _write(plan: _Plan, shard: int, feature: Feature, results: Sequence[Mapping[
         )
         for row, taken in zip(plan.shard(shard), results, strict=True)
     ]
-    write_shard(store.path / feature.key, shard, feature.identity, rows, feature.dtype)
+    write_shard(store.folder(feature.key), shard, feature.identity, rows, feature.dtype)
 
 
 def _tidy(store: Store, feature: Feature, clips: Sequence[Clip]) -> None:

@@ -21,6 +21,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pyarrow as pa
@@ -247,17 +248,22 @@ class Store:
 
     def keys(self) -> list[str]:
         """Name the features that have at least one shard."""
-        return sorted({shard.parent.name for shard in self.path.glob(f"*/*{SUFFIX}")})
+        return sorted({unquote(shard.parent.name) for shard in self.path.glob(f"*/*{SUFFIX}")})
+
+    def folder(self, key: str) -> Path:
+        """Give the folder of a feature; an option's path separators do not become folders."""
+        return self.path / quote(key, safe="+=,.")
 
     def __contains__(self, key: object) -> bool:
         return key in self.keys()
 
     def __getitem__(self, key: str) -> StoredFeature:
         if key not in self._open:
-            if not any((self.path / key).glob(f"*{SUFFIX}")):
+            folder = self.folder(key)
+            if not any(folder.glob(f"*{SUFFIX}")):
                 held = ", ".join(self.keys()) or "nothing"
                 raise StoreError(f"the store {self.path} has no {key!r}; it holds {held}")
-            self._open[key] = StoredFeature(self.path / key)
+            self._open[key] = StoredFeature(folder)
         return self._open[key]
 
     def refresh(self) -> None:

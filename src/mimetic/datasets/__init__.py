@@ -44,7 +44,7 @@ DATASETS: dict[str, DatasetEntry] = {
     ),
     "demo": DatasetEntry(
         target="mimetic.datasets.hume:open_layout",
-        make="mimetic.datasets.demo:make",
+        make="mimetic.datasets.drawn:make",
         about="drawn faces, synthesised voices, written words; in the challenge's layout",
     ),
 }

@@ -36,12 +36,14 @@ class ExtractorEntry(Entry):
     revision: str = "1"
 
 
-FACES = {"detector": "centre", "size": 160, "align": False}
+FACES = {"detector": "centre", "size": 160, "align": False, "margin": None, "model": None, "fps": None}
+"""How a face crop is made. ``None`` leaves it to the detector, which has a use for some of them only."""
 
 EXTRACTORS: dict[str, ExtractorEntry] = {
     "words-hashed": ExtractorEntry(
         target="mimetic.features.hashed:HashedWords",
         about="words and pairs of words, hashed",
+        options={"dim": 512},
         view="words",
         modality="text",
         dim=512,
