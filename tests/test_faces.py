@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mimetic.faces import DETECTORS, Centre, Detection, FaceView, Given, MediaPipe, Square, YuNet, cut
+from mimetic.detectors import DETECTORS, Centre, Detection, MediaPipe, YuNet
+from mimetic.faces import FaceView, Given, Square, cut
 from mimetic.records import Clip, Entry, Frames, MissingExtra, NoStream, UnknownName, UsageError
 
 Pictures = NDArray[np.uint8]

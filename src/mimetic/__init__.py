@@ -4,7 +4,7 @@ The house, in the order of the river (a module imports only from those above it)
 
     records                                              the nouns, the protocols, the tree of errors
     scores parallel                                      formulas; a map over processes
-    pieces media faces words                             a path becomes views
+    pieces media detectors faces words                   a path becomes views
     features encoders fusions                            views become tracks, vectors, scores: open tables
     store splits batches datasets                        tracks on disk; who trains; tensors; who is in it
     recipes network                                      what to train; its network

@@ -47,7 +47,7 @@ def demonstrate(
     size: str = "full",
     seeds: Sequence[int] = (0, 1, 2),
     workers: int | None = None,
-    counter: Callable[[str], Callable[[int, int], None]] = lambda label: lambda done, total: None,
+    counter: Callable[[str], Callable[[int, int], None]] = lambda _label: lambda _done, _total: None,
 ) -> Demonstration:
     """Run everything, into ``folder``: ``data/``, ``runs/``, ``run/``, ``report.html``, ``submission.csv``."""
     make = Entry(target=DATASETS["demo"].make, about="").load()

@@ -21,7 +21,7 @@ from mimetic.faces import FaceView
 from mimetic.features import Feature
 from mimetic.media import Media, fingerprint
 from mimetic.parallel import Lost, processors, unordered
-from mimetic.records import Clip, ClipError, Extraction, Json, NoStream, Piece, Track
+from mimetic.records import Clip, ClipError, Extraction, Json, NoStream, Piece, Sound, Track
 from mimetic.store import Row, Shard, Store, StoredFeature, digest, write_shard
 from mimetic.words import find_words, read_words
 
@@ -75,12 +75,15 @@ class ClipReader:
 
     def __call__(self, clip: Clip) -> dict[str, Taken]:
         """Give, for every feature, the clip's track or the reason why there is none."""
-        started = time.process_time()
         flows = {f.key: _Flow(f, self._extractors[f.key].begin()) for f in self._features}
         self._words(clip, [flow for flow in flows.values() if flow.view == "words"])
-        self._media(clip, [flow for flow in flows.values() if flow.view != "words"])
-        rest = time.process_time() - started - sum(flow.seconds for flow in flows.values())
-        return {key: flow.finish(rest / len(flows)) for key, flow in flows.items()}
+        filmed = [flow for flow in flows.values() if flow.view != "words"]
+        started = time.process_time()
+        self._media(clip, filmed)
+        decoding = time.process_time() - started - sum(flow.seconds for flow in filmed)
+        for flow in filmed:
+            flow.seconds += decoding / len(filmed)
+        return {key: flow.finish() for key, flow in flows.items()}
 
     def _words(self, clip: Clip, flows: Sequence[_Flow]) -> None:
         if not flows:
@@ -115,7 +118,7 @@ class ClipReader:
         }
         rates = sorted({flow.rate for flow in pictures})
         for rate, piece in media.decode(rates=rates, sound=bool(sounds)):
-            if rate is None:
+            if isinstance(piece, Sound):
                 for flow in sounds:
                     flow.add(piece)
                 continue
@@ -153,10 +156,10 @@ class _Flow:
         self._extraction.add(piece)
         self.seconds += time.process_time() - started
 
-    def finish(self, share: float) -> Taken:
+    def finish(self) -> Taken:
         started = time.process_time()
         track = self._extraction.finish()
-        seconds = self.seconds + share + time.process_time() - started
+        seconds = self.seconds + time.process_time() - started
         if not len(track.values):
             return Taken(None, self.reason or f"no {self.view} in it", seconds)
         if not np.abs(track.values).max() <= np.finfo(self.dtype).max:
@@ -187,8 +190,8 @@ def source_of(clip: Clip, view: str, view_options: Mapping[str, object]) -> str:
     if view == "words":
         return _hash(clip.text) if clip.text is not None else _fingerprint(find_words(clip))
     if view == "faces" and view_options.get("detector") == "given":
-        names = sorted(p.name for p in clip.faces.iterdir()) if clip.faces and clip.faces.is_dir() else []
-        return _hash("\n".join(names))
+        crops = sorted(clip.faces.iterdir()) if clip.faces and clip.faces.is_dir() else []
+        return _hash("\n".join(f"{crop.name} {crop.stat().st_size}" for crop in crops))
     return _fingerprint(clip.path)
 
 
@@ -223,7 +226,7 @@ def extract(
     workers: int | None = None,
     limit: float = LIMIT,
     retry: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Summary]:
     """Bring every feature of every clip into the store, and say what fell short.
 

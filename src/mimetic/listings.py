@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from mimetic.datasets import DATASETS
+from mimetic.detectors import DETECTORS
 from mimetic.encoders import ENCODERS
-from mimetic.faces import DETECTORS
 from mimetic.features import EXTRACTORS, feature
 from mimetic.fusions import FUSIONS
 from mimetic.recipes import RECIPES

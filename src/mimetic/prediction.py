@@ -32,7 +32,7 @@ def predict(
     run: Run | Path | str,
     clips: Sequence[Clip | Path | str],
     *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Scores:
     """Score raw clips: every one gets a row, in the order asked for.
 

@@ -115,10 +115,19 @@ _LIGHT_PARTS = (
     Part(feature="motion-blocks", encoder="meanstd", standardise=True, fit=_QUICK),
 )
 
+_LIGHT_SIZES = {"text": 198_784, "audio": 38_208, "vision": 309_952, "motion": 78_352}
+"""Parameters of each encoder. Those of heads and fusions are for six targets; a test counts them all."""
+
+
+def _light(part: Part) -> Recipe:
+    size = {part.modality: _LIGHT_SIZES[part.modality], "head": 2_310, "missing tokens": 384}
+    return alone(part, about=f"{part.modality} alone; downloads nothing", parameters=size)
+
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        *(alone(part, about=f"{part.modality} alone; downloads nothing") for part in _LIGHT_PARTS),
+        *(_light(part) for part in _LIGHT_PARTS),
         Recipe(
             name="light",
             parts=_LIGHT_PARTS,
@@ -126,6 +135,7 @@ RECIPES: dict[str, Recipe] = {
             fit=_QUICK,
             modality_dropout=0.3,
             about="text, audio, face and motion side by side; downloads nothing",
+            parameters={**_LIGHT_SIZES, "fusion": 595_590, "missing tokens": 1_536},
         ),
     )
 }
@@ -179,7 +189,7 @@ def _set(content: Json, name: str, value: Any) -> None:
         place = _step(place, step, name)
     if isinstance(place, list):
         place[_number(step=last, of=place, name=name)] = value
-    elif last in place or path and path[-1] in ("options", "loss"):
+    elif last in place or (path and path[-1] in ("options", "loss")):
         place[last] = value
     else:
         raise UsageError(f"a recipe has no setting {name!r}", remedy=f"Here are: {', '.join(place)}.")

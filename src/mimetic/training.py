@@ -54,7 +54,7 @@ def train(
     *,
     seed: int = 0,
     device: str = "auto",
-    watch: Watch = lambda recipe, seed, line: None,
+    watch: Watch = lambda _recipe, _seed, _line: None,
 ) -> Run:
     """Train a recipe, and what its parts need before; give the finished run.
 

@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mimetic.faces import MainFace, MediaPipe, Solution, cut, square_around
+from mimetic.detectors import MediaPipe, Solution
+from mimetic.faces import MainFace, cut, square_around
 from mimetic.records import Frames, Track
 
 Points = NDArray[np.float64]

@@ -3,8 +3,8 @@
 In go pieces of ``frames``, out comes a Track of ``NAMES``. Each frame is averaged to 40 by 40 grey points, whatever its
 size, and compared with the one before. Displacement is found from gradients (Lucas and Kanade, IJCAI 1981): in each of
 5 by 5 blocks a shift, in the whole picture a shift, a zoom and a turn at once. Changes of light are told apart from
-movement. Shifts of up to a twentieth of the picture from frame to frame come out right to a tenth or so; from a tenth
-of the picture on, they may not be recognised.
+movement. Shifts of up to a fortieth of the picture from frame to frame come out right to a few parts in a hundred, of
+coarse patterns up to a tenth; longer ones come out too small.
 
 The first frame has nothing to be compared with: a zero row that is not valid.
 """
@@ -31,6 +31,8 @@ FARTHEST = 4.0
 """Points from one frame to the next, half a block: where a longer shift comes out, it is a mistake, and is cut off."""
 
 BEND = 1 / 12
+"""Weight of the slopes' change in the squares: it makes shifts right to the fourth order, the compact scheme (Lele,
+Journal of Computational Physics 103, 1992), where slopes midway between the frames alone give up to half too much."""
 
 STILL = 1e-4
 """Mean absolute change of lightness from frame to frame below which there is no movement to have a place."""
@@ -180,8 +182,7 @@ def _block_shifts(change: Floats, slopes: Floats, bends: Floats) -> Floats:
     """Give ``(time, 2, row, column)``: each block's shift in shares of the frame.
 
     Least squares of ``slopes * shift + change = const``: the constant takes up what is only a change of light. The
-    slopes are those midway between the frames, ``bends`` is what they change by. A twelfth of its square added to
-    theirs makes the shift right to the fourth order (the compact scheme; Lele, J. Comput. Phys. 103, 1992).
+    slopes are those midway between the frames, ``bends`` is what they change by.
     """
 
     def covariance(first: Floats, second: Floats) -> Floats:
@@ -213,7 +214,8 @@ def _effects(slopes: Floats, aspect: float, *, light: float) -> Floats:
     """Give ``(time, point, 5)``: what a unit of each movement does to the lightness of each point, sign reversed."""
     dx, dy = slopes * POINTS
     columns = (dx, dy, dx * _X + dy * _Y, dy * _X * aspect - dx * _Y / aspect, np.full_like(dx, light))
-    return np.stack(columns, axis=-1).reshape(len(dx), -1, len(columns))
+    effects: Floats = np.stack(columns, axis=-1).reshape(len(dx), -1, len(columns))
+    return effects
 
 
 def _transposed(matrices: Floats) -> Floats:

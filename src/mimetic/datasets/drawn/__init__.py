@@ -48,7 +48,7 @@ def make(
     size: str = "full",
     seed: int = 0,
     workers: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> None:
     """Make the demo data set; clips that are there already are kept, so a stopped job goes on.
 
@@ -143,7 +143,7 @@ class Studio:
             sound,
             rate=rate,
             clock=CLOCK // 2 if role.trouble == MANY_FRAMES else CLOCK,
-            quarter_turn="stored" if role.trouble == "rotated" else "upright",
+            sideways=role.trouble == "rotated",
         )
         whole = len(film) if role.trouble != "truncated" else int(0.6 * len(film))
         write_beside(self.film_of(role), film[:whole])

@@ -71,7 +71,7 @@ def movement(latent: Floats, times: Floats, draw: np.random.Generator) -> Floats
     down = 0.035 * 2 ** (0.75 * nod) * np.sin(turn + phase[0])
     right = 0.035 * 2 ** (0.75 * shake) * np.sin(0.8 * turn + phase[1])
     right = right + 0.006 * 2 ** (0.9 * tremble) * np.sin(2 * np.pi * 4.3 * times + phase[2])
-    lean = 0.05 * 2 ** (0.75 * tilt) * np.sin(2 * np.pi * 0.6 * times + phase[3])
+    lean = 0.07 * 2 ** (0.75 * tilt) * np.sin(2 * np.pi * 0.6 * times + phase[3])
     size = 1 + 0.025 * 2 ** (0.75 * near) * np.sin(2 * np.pi * 0.5 * times + phase[4])
     return np.column_stack([right, down, lean, size])
 
@@ -81,10 +81,10 @@ class Painter:
 
     def __init__(self, width: int, height: int, looks: Looks) -> None:
         self._looks = looks
-        self._scale = 0.62 * height
+        self._scale = 0.68 * height
         self._middle = np.array([0.5 * width, 0.5 * height])
         self._room = self._paint_room(width, height)
-        side = int(1.42 * self._scale) // 2 * 2
+        side = int(1.4 * self._scale) // 2 * 2
         self._corner = np.array([width // 2 - side // 2, height // 2 - side // 2]).clip(0)
         self._side = min(side, height)
 
@@ -175,13 +175,13 @@ class _Head:
         self._oval(-0.05, -0.14, 0.2 * width, 0.2, _shade(skin, 1.04))
 
     def _cheeks(self, blush: float) -> None:
-        red = np.clip(0.22 + 0.13 * blush, 0.0, 0.6)
+        red = np.clip(0.26 + 0.13 * blush, 0.0, 0.7)
         colour = _mixed(self._looks.skin, (226, 84, 84), red)
         for side in (-1, 1):
             self._oval(side * 0.2 * self._looks.width, 0.14, 0.085, 0.06, colour)
 
     def _eye(self, side: int, eyes: float) -> None:
-        x, high = side * 0.15 * self._looks.width, float(np.clip(0.05 * 2 ** (0.45 * eyes), 0.012, 0.1))
+        x, high = side * 0.15 * self._looks.width, float(np.clip(0.05 * 2 ** (0.5 * eyes), 0.01, 0.11))
         self._oval(x, -0.07, 0.078, high + 0.012, _shade(self._looks.skin, 0.8))
         self._oval(x, -0.07, 0.07, high, WHITE)
         self._oval(x, -0.07, 0.034, min(0.036, high), self._looks.iris)
@@ -191,10 +191,10 @@ class _Head:
     def _brow(self, side: int, brows: float, slant: float) -> None:
         along = np.linspace(-0.085, 0.085, 9)
         arch = 0.022 * (1 - (along / 0.085) ** 2)
-        tilt = -0.22 * slant * side * along  # the inner ends go up where the slant is negative
-        y = -0.205 - 0.026 * brows - arch + tilt
+        tilt = -0.27 * slant * side * along  # the inner ends go up where the slant is negative
+        y = -0.205 - 0.05 * brows - arch + tilt
         x = side * 0.15 * self._looks.width + along
-        self._band(np.column_stack([x, y]), 0.028 * np.ones(9), _shade(self._looks.hair, 0.9))
+        self._band(np.column_stack([x, y]), 0.032 * np.ones(9), _shade(self._looks.hair, 0.9))
 
     def _nose(self) -> None:
         skin = self._looks.skin
@@ -207,8 +207,8 @@ class _Head:
     def _mouth(self, smile: float, open_: float) -> None:
         along = np.linspace(-1, 1, 15)
         wide = 0.125 + 0.012 * smile
-        curve = -(0.006 + 0.03 * smile) * (along**2 - 0.5)
-        gap = float(np.clip(0.028 * 2 ** (0.75 * open_), 0.004, 0.11)) * np.sqrt(np.maximum(1 - along**2, 0))
+        curve = -(0.006 + 0.038 * smile) * (along**2 - 0.5)
+        gap = float(np.clip(0.032 * 2 ** (1.0 * open_), 0.003, 0.15)) * np.sqrt(np.maximum(1 - along**2, 0))
         line = np.column_stack([wide * along, 0.255 + curve - 0.35 * gap])
         lips = _mixed(self._looks.skin, (178, 62, 70), 0.62)
         taper = np.sqrt(np.maximum(1 - along**2, 0))

@@ -32,19 +32,19 @@ def write_film(
     *,
     rate: int,
     clock: int = CLOCK,
-    quarter_turn: str = "upright",
+    sideways: bool = False,
 ) -> bytes:
     """Give an mp4 of frames ``(height, width, 3)`` at their times in seconds, with its sound if it has one.
 
     ``rate`` is the frame rate in hertz as far as there is one; where there is none, FFmpeg reports twice the ``clock``
-    (once for each field), which is how browsers' recordings come to claim 1,000. With ``quarter_turn="stored"`` the pixels lie on their side and the display
-    matrix says so.
+    (once for each field), which is how browsers' recordings come to claim 1,000. A film that is ``sideways`` has its
+    pixels lie on their side, and a display matrix that says so.
     """
     with TemporaryDirectory() as folder:  # the header can only be moved to the front in a real file
         path = Path(folder) / "film.mp4"
-        _encode(path, frames, times, sound, rate=rate, clock=clock, on_its_side=quarter_turn == "stored")
+        _encode(path, frames, times, sound, rate=rate, clock=clock, sideways=sideways)
         film = path.read_bytes()
-    return _turned(film) if quarter_turn == "stored" else film
+    return _turned(film) if sideways else film
 
 
 def _encode(
@@ -55,7 +55,7 @@ def _encode(
     *,
     rate: int,
     clock: int,
-    on_its_side: bool,
+    sideways: bool,
 ) -> None:
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         video = container.add_stream("libx264", rate=rate, options=_X264)
@@ -63,7 +63,7 @@ def _encode(
         video.codec_context.time_base = Fraction(1, clock)
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound is not None else None
         for number, (image, time) in enumerate(zip(frames, times, strict=True)):
-            stored = np.ascontiguousarray(np.rot90(image)) if on_its_side else image
+            stored = np.ascontiguousarray(np.rot90(image)) if sideways else image
             if not number:
                 video.height, video.width = stored.shape[:2]
             frame = av.VideoFrame.from_ndarray(stored, format="rgb24")
