@@ -157,8 +157,12 @@ def test_a_submission_is_written_checked_and_spoilt(
 ) -> None:
     file = tmp_path / "submission.csv"
     code, told = call_json("submit", trained / "seed-0", layout, "--out", file, "--workers", 0, capsys=capsys)
+    assert (code == 0) == told["good"] == (not told["faults"])
+    header, *rows = file.read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["00013", "00014", "00015"]
+    file.write_text("\n".join([header, "00013,0.1,0.2", "00014,0.3,0.1", "00015,0.2,0.9"]) + "\n")
+    code, told = call_json("check", file, layout, capsys=capsys)
     assert (code, told["good"]) == (0, True)
-    assert call("check", file, layout, capsys=capsys)[0] == 0
     file.write_text(file.read_text().replace("\n00013", "\n00099"))
     code, text, _ = call("check", file, layout, capsys=capsys)
     assert code == 1

@@ -149,17 +149,17 @@ def extract(
             retry=retry,
             progress=bars.counter("extracting features"),
         )
-    short: dict[str, list[str]] = {}
+    short: dict[str, dict[str, list[str]]] = {}
     for key, summary in summaries.items():
         for clip, reason in summary.failures:
-            short.setdefault(clip, []).append(f"{key}: {reason}")
+            short.setdefault(clip, {}).setdefault(reason, []).append(key)
     if as_json:
         extractors = {key: summary.as_json() for key, summary in summaries.items()}
         console.print_json({"store": str(place.path), "clips": len(dataset.clips), "extractors": extractors})
     else:
         rows = [(k, s.clips, s.frames, f"{s.seconds:.1f}", len(s.failures)) for k, s in summaries.items()]
         console.print_table(["extractor", "clips", "rows", "CPU s", "fell short"], rows, title=f"store {place.path}")
-        console.print_lines(*(f"{clip}  {'; '.join(reasons)}" for clip, reasons in sorted(short.items())))
+        console.print_lines(*(f"{clip}  {_by_reason(reasons)}" for clip, reasons in sorted(short.items())))
     if short:
         raise typer.Exit(FELL_SHORT)
 
@@ -225,6 +225,7 @@ def evaluate(
         console.print_json(evaluation.as_json())
     else:
         console.print_evaluation(evaluation)
+        console.print_lines(evaluation.note or None)
 
 
 @app.command()
@@ -305,6 +306,7 @@ def predict(
             for clip, values, modalities, error in rows
         ]
         console.print_table(["clip", *scores.targets, "not used"], cells)
+        console.print_lines(opened.note or None)
     if any(scores.errors):
         raise typer.Exit(FELL_SHORT)
 
@@ -350,6 +352,10 @@ def check(
     if not file.is_file():
         raise UsageError(f"there is no {file}", remedy="`mimetic submit` writes one.")
     _tell_faults(file, check_submission(file, open_dataset(data)), as_json=as_json)
+
+
+def _by_reason(reasons: dict[str, list[str]]) -> str:
+    return "; ".join(f"{', '.join(keys)}: {reason}" for reason, keys in reasons.items())
 
 
 def _tell_faults(path: Path, faults: Sequence[str], *, as_json: bool) -> None:

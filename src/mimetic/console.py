@@ -54,14 +54,9 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def print_lines(*lines: str) -> None:
-    """Print plain lines on stdout, as they are: never wrapped, never coloured."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-
-
-def complain(message: str) -> None:
-    """Print a line on stderr."""
-    sys.stderr.write(f"{message}\n")
+def print_lines(*lines: str | None) -> None:
+    """Print plain lines on stdout, as they are: never wrapped, never coloured. ``None`` is passed over."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines if line is not None))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:

@@ -17,14 +17,17 @@ from mimetic.extraction import extract
 from mimetic.features import features
 from mimetic.prediction import predict_dataset
 from mimetic.recipes import RECIPES, Recipe, stage_one
-from mimetic.records import Entry, Json
+from mimetic.records import Dataset, Entry, Json
 from mimetic.report import write_report
 from mimetic.runs import Run
 from mimetic.store import Store
 from mimetic.submission import check_submission, write_submission
 from mimetic.training import train
 
-CAVEAT = "This model knows only drawn faces and made-up voices: its figures say nothing about people."
+Progress = Callable[[int, int], None]
+"""Takes ``(done, total)``."""
+
+CAVEAT = "This model knows only drawn faces and made-up voices: what it says of people means nothing."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,20 +50,18 @@ def demonstrate(
     size: str = "full",
     seeds: Sequence[int] = (0, 1, 2),
     workers: int | None = None,
-    counter: Callable[[str], Callable[[int, int], None]] = lambda _label: lambda _done, _total: None,
+    counter: Callable[[str], Progress] = lambda _label: lambda _done, _total: None,
 ) -> Demonstration:
-    """Run everything, into ``folder``: ``data/``, ``runs/``, ``run/``, ``report.html``, ``submission.csv``."""
+    """Run everything, into ``folder``: ``demo/`` (the clips), ``runs/``, ``run/``, ``report.html``, ``submission.csv``."""
     make = Entry(target=DATASETS["demo"].make, about="").load()
-    make(folder / "data", size=size, workers=workers, progress=counter("making clips"))
-    dataset = open_dataset(folder / "data")
+    make(folder / "demo", size=size, workers=workers, progress=counter("making clips"))
+    dataset = open_dataset(folder / "demo")
     recipe = RECIPES["light"]
-    store = Store(folder / "data" / "features")
+    store = Store(folder / "demo" / "features")
     wanted = features(part.feature for part in recipe.parts)
     extract(dataset.clips, wanted, store, workers=workers, progress=counter("extracting features"))
     recipes = (*stage_one(recipe), recipe)
-    systems = _train_all(
-        recipes, seeds, counter("training"), lambda r, s: train(dataset, r, store, folder / "runs", seed=s)
-    )
+    systems = _train_all(dataset, recipes, seeds, store, folder / "runs", counter("training"))
     singles = [evaluate(runs) for runs in systems[:-1]]
     best = max(range(len(singles)), key=lambda i: singles[i].mean_pearson.value)
     report = write_report([run for runs in systems for run in runs], folder / "report.html", note=CAVEAT)
@@ -80,10 +81,12 @@ def demonstrate(
 
 
 def _train_all(
+    dataset: Dataset,
     recipes: Sequence[Recipe],
     seeds: Sequence[int],
-    progress: Callable[[int, int], None],
-    train_one: Callable[[Recipe, int], Run],
+    store: Store,
+    out: Path,
+    progress: Progress,
 ) -> list[list[Run]]:
     """Train every recipe with every seed: one list of runs a recipe."""
     systems: list[list[Run]] = []
@@ -91,7 +94,7 @@ def _train_all(
         systems.append([])
         for place, seed in enumerate(seeds):
             progress(number * len(seeds) + place, len(recipes) * len(seeds))
-            systems[-1].append(train_one(recipe, seed))
+            systems[-1].append(train(dataset, recipe, store, out, seed=seed))
     progress(len(recipes) * len(seeds), len(recipes) * len(seeds))
     return systems
 

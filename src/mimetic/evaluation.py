@@ -39,6 +39,7 @@ class Evaluation:
     seeds: tuple[int, ...]
     mean_pearson: Interval
     targets: dict[str, TargetScore]
+    note: str = ""
 
     def as_json(self) -> Json:
         """Give the evaluation as ``--json`` prints it."""
@@ -49,6 +50,7 @@ class Evaluation:
             "part": self.part,
             "clips": self.clips,
             "seeds": list(self.seeds),
+            "note": self.note,
             "mean_pearson": self.mean_pearson.as_json(),
             "targets": {
                 name: {"pearson": score.pearson.as_json(), "ccc": score.ccc, "mae": score.mae}
@@ -85,6 +87,7 @@ def evaluate(runs: Sequence[Run], *, part: str = "valid", resamples: int = 10_00
         seeds=tuple(run.seed for run in runs),
         mean_pearson=means,
         targets=scores,
+        note=first.note,
     )
 
 

@@ -134,7 +134,8 @@ class Dataset:
     """Who is in it and what they felt.
 
     ``labels`` is ``(clip, target)`` float64 in the order of ``clips``; NaN where nobody said. ``store`` is the
-    folder where its features belong by default (``None``: it has to be given).
+    folder where its features belong by default (``None``: it has to be given). ``note`` is what has to be said wherever
+    figures from it are shown: that it is simulated, if it is.
     """
 
     name: str
@@ -142,6 +143,7 @@ class Dataset:
     targets: tuple[str, ...]
     labels: NDArray[np.float64]
     store: Path | None = None
+    note: str = ""
 
     def indices(self, part: str) -> NDArray[np.intp]:
         """Give the rows of one official part, in order."""

@@ -105,7 +105,7 @@ class System:
 def write_report(
     runs: Sequence[Run], path: Path, *, title: str | None = None, note: str | None = None, resamples: int = 10_000
 ) -> Path:
-    """Write the page of some runs, and give its path; ``note`` stands in a box at its head.
+    """Write the page of some runs, and give its path; ``note`` (or what their data set says) stands at its head.
 
     Raises
     ------
@@ -114,7 +114,9 @@ def write_report(
     """
     found = score_systems(runs, resamples=resamples)
     page = _environment().get_template("report.html.j2")
-    content = page.render(title=title or f"{_headline(found).name} on {runs[0].data}", note=note, **_page(found))
+    content = page.render(
+        title=title or f"{_headline(found).name} on {runs[0].data}", note=note or runs[0].note, **_page(found)
+    )
     write_atomically(path, content.encode())
     return path
 

@@ -112,6 +112,11 @@ class Run:
         return str(self.config["data"]["name"])
 
     @property
+    def note(self) -> str:
+        """What has to be said wherever its figures are shown: that its data are simulated, if they are."""
+        return str(self.config["data"].get("note", ""))
+
+    @property
     def features(self) -> tuple[Feature, ...]:
         """What has to be extracted from a clip before it can be scored."""
         return features(part.feature for part in self.recipe.parts)

@@ -271,7 +271,12 @@ def _facts(recipe: Recipe, material: Material, trainer: _Trainer) -> Json:
     return {
         "targets": list(dataset.targets),
         "features": [feature(part.feature).identity for part in recipe.parts],
-        "data": {"name": dataset.name, "clips": len(dataset.clips), "fingerprint": material.fingerprints["data"]},
+        "data": {
+            "name": dataset.name,
+            "clips": len(dataset.clips),
+            "note": dataset.note,
+            "fingerprint": material.fingerprints["data"],
+        },
         "split": {
             "name": split.name,
             "fingerprint": material.fingerprints["split"],

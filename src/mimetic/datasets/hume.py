@@ -26,6 +26,7 @@ ID_COLUMN = "Filename"
 ID_DIGITS = 5
 TRAIN, VALID, TEST = ("train_split.csv",), ("valid_split.csv", "val_split.csv"), ("test_split.csv",)
 TEST_FOLDERS = ("test_data", "test")
+NOTE = "truth/README.txt"
 
 
 def recognise(path: Path) -> bool:
@@ -57,7 +58,14 @@ def open_layout(path: Path) -> Dataset:
         targets=targets,
         labels=np.array(labels, dtype=np.float64).reshape(len(clips), len(targets)),
         store=path / "features",
+        note=_note(path),
     )
+
+
+def _note(root: Path) -> str:
+    """Give what the maker of a simulated data set says of it."""
+    note = root / NOTE
+    return note.read_text("utf-8").strip() if note.is_file() else ""
 
 
 def _first(folder: Path, names: Sequence[str]) -> Path | None:

@@ -37,9 +37,7 @@ FACE_EVERY = 3
 """Of the frames, those whose face crop is kept: the organisers keep nearly all."""
 
 SHORTEST = 0.064
-NOTE = (
-    "Drawn faces, made-up voices, written words: simulated, from first to last. The figures say nothing about people."
-)
+NOTE = "Simulated: drawn faces, made-up voices, written words. Models and figures from it say nothing about people."
 
 
 def make(
