@@ -15,9 +15,10 @@ import pytest
 import mimetic.extraction
 from clips import write_clip, write_layout
 from mimetic.datasets import open_dataset
-from mimetic.extraction import ClipReader, extract
+from mimetic.extraction import extract
 from mimetic.features import LIGHT, features
 from mimetic.media import Media
+from mimetic.reading import ClipReader, Taken
 from mimetic.records import Clip
 from mimetic.store import Store
 
@@ -128,7 +129,7 @@ def test_a_failure_is_kept_until_it_is_asked_for_again(tmp_path: Path, monkeypat
     store = Store(tmp_path / "store")
 
     def broken(self: ClipReader, clip: Clip) -> dict[str, object]:
-        return {"logmel": mimetic.extraction.Taken(None, "took more than 1 s of processor time")}
+        return {"logmel": Taken(None, "took more than 1 s of processor time")}
 
     with monkeypatch.context() as patch:
         patch.setattr(ClipReader, "__call__", broken)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mimetic.records import BadData, Clip, ClipError, NoStream, Words
-from mimetic.words import LARGEST, WORD_SUFFIXES, find_words, read_table, read_words
+from mimetic.transcripts import read_table
+from mimetic.words import LARGEST, WORD_SUFFIXES, find_words, read_words
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500

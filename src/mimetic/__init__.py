@@ -4,15 +4,16 @@ The house, in the order of the river (a module imports only from those above it)
 
     records                                              the nouns, the protocols, the tree of errors
     scores parallel                                      formulas; a map over processes
-    pieces media detectors faces words                   a path becomes views
+    pieces media detectors faces words transcripts       a path becomes views
     features encoders fusions                            views become tracks, vectors, scores: open tables
-    store splits batches datasets                        tracks on disk; who trains; tensors; who is in it
+    store reading splits batches datasets                tracks on disk; a clip read once; who trains; who is in it
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
     runs extraction                                      a recipe's folder; clips into the store
     training submission evaluation                       the loop; the challenge's file; runs become numbers
     prediction plots panels report                              raw clips in, scores out; one HTML page
     demonstration listings console                       the whole river; the tables; the terminal
+    calls                                                what the words of a call mean
     cli                                                  the commands
 """
 

@@ -10,16 +10,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mimetic.records import BadData, MimeticError, UnknownName, UsageError
+from mimetic.records import MimeticError, UnknownName, UsageError
 
 if TYPE_CHECKING:
-    from mimetic.records import Dataset
-    from mimetic.runs import Run
-    from mimetic.store import Store
+    pass
 
 FELL_SHORT, WRONG_CALL, STOPPED = 1, 2, 130
 
@@ -131,14 +129,14 @@ def extract(
     as_json: AsJson = False,
 ) -> None:
     """Bring features into the store. What is there already is not made again; a stopped job goes on."""
-    from mimetic import console
+    from mimetic import calls, console
     from mimetic.datasets import open_datasets
     from mimetic.extraction import extract as run_extraction
     from mimetic.features import LIGHT, features
 
     wanted = features(names.split(",") if names else LIGHT)
-    dataset = _worded(open_datasets(data), words)
-    place = _store(dataset, store, default=Path("features"))
+    dataset = calls.worded(open_datasets(data), words)
+    place = calls.store_of(dataset, store, default=Path("features"))
     with console.bars() as bars:
         summaries = run_extraction(
             dataset.clips,
@@ -159,7 +157,7 @@ def extract(
     else:
         rows = [(k, s.clips, s.frames, f"{s.seconds:.1f}", len(s.failures)) for k, s in summaries.items()]
         console.print_table(["extractor", "clips", "rows", "CPU s", "fell short"], rows, title=f"store {place.path}")
-        console.print_lines(*(f"{clip}  {_by_reason(reasons)}" for clip, reasons in sorted(short.items())))
+        console.print_lines(*(f"{clip}  {calls.by_reason(reasons)}" for clip, reasons in sorted(short.items())))
     if short:
         raise typer.Exit(FELL_SHORT)
 
@@ -178,7 +176,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe: its parts alone, then together. Features that are missing are extracted first."""
-    from mimetic import console
+    from mimetic import calls, console
     from mimetic.datasets import open_dataset
     from mimetic.extraction import extract as run_extraction
     from mimetic.features import features
@@ -187,10 +185,10 @@ def train(
     from mimetic.training import train as run_training
 
     chosen = list(RECIPES.values()) if recipe == "all" else [get_recipe(recipe)]
-    chosen = [with_settings(one, _settings(settings)) for one in chosen]
-    numbers = _numbers(seeds)
-    dataset = _worded(open_dataset(data), words)
-    place = _store(dataset, store)
+    chosen = [with_settings(one, calls.read_settings(settings)) for one in chosen]
+    numbers = calls.read_seeds(seeds)
+    dataset = calls.worded(open_dataset(data), words)
+    place = calls.store_of(dataset, store)
     for one in chosen:
         split_dataset(dataset, one.split)
     with console.bars() as bars:
@@ -198,14 +196,14 @@ def train(
         run_extraction(dataset.clips, wanted, place, workers=workers, progress=bars.counter("extracting features"))
         tell = bars.status("training")
         runs = [
-            run_training(dataset, one, place, out, seed=seed, device=device, watch=_watch(tell))
+            run_training(dataset, one, place, out, seed=seed, device=device, watch=calls.watch_with(tell))
             for one in chosen
             for seed in numbers
         ]
     if as_json:
-        console.print_json([_run_json(run) for run in runs])
+        console.print_json([calls.run_as_json(run) for run in runs])
         return
-    rows = [(r.recipe.name, r.seed, r.config["best_epoch"], console.figure(_best(r)), r.path) for r in runs]
+    rows = [(r.recipe.name, r.seed, r.config["best_epoch"], console.figure(calls.best_score(r)), r.path) for r in runs]
     console.print_table(["recipe", "seed", "best epoch", "mean Pearson (validation)", "run"], rows)
 
 
@@ -277,12 +275,12 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Score clips: six numbers each, or the reason why not."""
-    from mimetic import console
+    from mimetic import calls, console
     from mimetic.prediction import as_clips
     from mimetic.prediction import predict as run_prediction
     from mimetic.runs import Run
 
-    opened, asked = Run(run), _with_words(as_clips(clips), words)
+    opened, asked = Run(run), calls.worded_clips(as_clips(clips), words)
     with console.bars() as bars:
         scores = run_prediction(opened, asked, progress=bars.counter("scoring"))
     rows = list(zip(asked, scores.values.tolist(), scores.modalities, scores.errors, strict=True))
@@ -302,7 +300,7 @@ def predict(
         )
     else:
         cells = [
-            (clip.id, *("" if error else console.figure(value) for value in values), _reasons(modalities, error))
+            (clip.id, *("" if error else console.figure(value) for value in values), calls.not_used(modalities, error))
             for clip, values, modalities, error in rows
         ]
         console.print_table(["clip", *scores.targets, "not used"], cells)
@@ -322,15 +320,15 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Write the challenge's file for the test clips, and check it."""
-    from mimetic import console
+    from mimetic import calls, console
     from mimetic.datasets import open_dataset
     from mimetic.extraction import extract as run_extraction
     from mimetic.prediction import predict_dataset
     from mimetic.runs import Run
     from mimetic.submission import check_submission, write_submission
 
-    opened, dataset = Run(run), _worded(open_dataset(data), words)
-    place = _store(dataset, store)
+    opened, dataset = Run(run), calls.worded(open_dataset(data), words)
+    place = calls.store_of(dataset, store)
     with console.bars() as bars:
         run_extraction(
             dataset.clips, opened.features, place, workers=workers, progress=bars.counter("extracting features")
@@ -354,10 +352,6 @@ def check(
     _tell_faults(file, check_submission(file, open_dataset(data)), as_json=as_json)
 
 
-def _by_reason(reasons: dict[str, list[str]]) -> str:
-    return "; ".join(f"{', '.join(keys)}: {reason}" for reason, keys in reasons.items())
-
-
 def _tell_faults(path: Path, faults: Sequence[str], *, as_json: bool) -> None:
     from mimetic import console
 
@@ -367,87 +361,6 @@ def _tell_faults(path: Path, faults: Sequence[str], *, as_json: bool) -> None:
         console.print_lines(*(faults or [f"{path} is good"]))
     if faults:
         raise typer.Exit(FELL_SHORT)
-
-
-# ------------------------------------------------------------------------------------- reading the call
-
-
-def _store(dataset: Dataset, told: Path | None, *, default: Path | None = None) -> Store:
-    from mimetic.store import Store
-
-    place = told or dataset.store or default
-    if place is None:
-        raise UsageError("there is no natural place for the features of these clips", remedy="Give --store DIR.")
-    return Store(place)
-
-
-def _worded(dataset: Dataset, words: Path | None) -> Dataset:
-    from mimetic.datasets import with_words
-    from mimetic.words import read_table
-
-    return dataset if words is None else with_words(dataset, read_table(words))
-
-
-def _with_words(clips: Sequence[Any], words: Path | None) -> tuple[Any, ...]:
-    import numpy as np
-
-    from mimetic.records import Dataset
-
-    if not clips:
-        raise BadData("there are no clips to score", remedy="Give media files, or folders with some.")
-    dataset = Dataset(name="clips", clips=tuple(clips), targets=(), labels=np.zeros((len(clips), 0)))
-    return _worded(dataset, words).clips
-
-
-def _settings(texts: Sequence[str]) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set {text} sets nothing", remedy="Write --set fit.epochs=3.")
-        try:
-            settings[name] = json.loads(value)
-        except json.JSONDecodeError:
-            settings[name] = value
-    return settings
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError:
-        raise UsageError(f"--seeds {text} are not whole numbers", remedy="Write --seeds 0,1,2.") from None
-
-
-def _watch(tell: Any) -> Any:
-    from mimetic import console
-
-    def watch(recipe: Any, seed: int, line: dict[str, Any]) -> None:
-        score = console.figure(line["mean_pearson"])
-        tell(f"{recipe.name}, seed {seed}, epoch {line['epoch']} of {recipe.fit.epochs}, validation {score}")
-
-    return watch
-
-
-def _best(run: Run) -> float | None:
-    value: float | None = run.history[run.config["best_epoch"] - 1]["mean_pearson"]
-    return value
-
-
-def _run_json(run: Run) -> dict[str, Any]:
-    return {
-        "run": str(run.path),
-        "recipe": run.recipe.name,
-        "seed": run.seed,
-        "best_epoch": run.config["best_epoch"],
-        "mean_pearson": _best(run),
-    }
-
-
-def _reasons(modalities: Any, error: str | None) -> str:
-    if error:
-        return error
-    return "; ".join(f"{name}: {reason}" for name, reason in modalities.items() if reason != "used")
 
 
 # ------------------------------------------------------------------------------------------------ main

@@ -52,7 +52,7 @@ def demonstrate(
     workers: int | None = None,
     counter: Callable[[str], Progress] = lambda _label: lambda _done, _total: None,
 ) -> Demonstration:
-    """Run everything, into ``folder``: ``demo/`` (the clips), ``runs/``, ``run/``, ``report.html``, ``submission.csv``."""
+    """Run everything, into ``folder``: ``demo/`` (the clips), ``runs/``, ``run/``, the report and the submission."""
     make = Entry(target=DATASETS["demo"].make, about="").load()
     make(folder / "demo", size=size, workers=workers, progress=counter("making clips"))
     dataset = open_dataset(folder / "demo")

@@ -1,7 +1,6 @@
-"""Clips → views → tracks → store.
+"""Clips into the store: which shards are missing, who reads their clips, when they are written.
 
-A clip is opened and decoded once, however many features want it: every piece of a view goes to all that asked for
-it. The unit of work is a shard of consecutive clips in the data set's order. A shard is done again when one of its
+The unit of work is a shard of consecutive clips in the data set's order. A shard is done again when one of its
 clips has no row made from the same source by the same feature, so a rerun does only what is missing, and a job
 that was killed ends with the same bytes as one that was not. A clip's trouble is its reason, never the job's end.
 """
@@ -9,36 +8,23 @@ that was killed ends with the same bytes as one that was not. A clip's trouble i
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from mimetic.faces import FaceView
 from mimetic.features import Feature
-from mimetic.media import Media, fingerprint
+from mimetic.media import fingerprint
 from mimetic.parallel import Lost, processors, unordered
-from mimetic.records import Clip, ClipError, Extraction, Json, NoStream, Piece, Sound, Track
+from mimetic.reading import ClipReader, Taken
+from mimetic.records import Clip, ClipError, Json
 from mimetic.store import Row, Shard, Store, StoredFeature, digest, write_shard
-from mimetic.words import find_words, read_words
+from mimetic.words import find_words
 
 SHARD = 32
 """Clips in a unit of work: what a kill can cost."""
 
 LIMIT = 900.0
 """Processor seconds that one clip may take before it is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What one clip gave for one feature: a track or a reason, and the processor seconds it took."""
-
-    track: Track | None
-    reason: str | None
-    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -59,130 +45,6 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "failures": failures,
         }
-
-
-# -------------------------------------------------------------------------------------------- one clip
-
-
-class ClipReader:
-    """Clips to tracks. Made once a worker: the extractors and detectors it holds serve clip after clip."""
-
-    def __init__(self, features: Sequence[Feature]) -> None:
-        self._features = features
-        self._extractors = {feature.key: feature.make() for feature in features}
-        options = {digest(dict(f.view_options)): f.view_options for f in features if f.entry.view == "faces"}
-        self._face_views = {name: FaceView(**_told(chosen)) for name, chosen in options.items()}
-
-    def __call__(self, clip: Clip) -> dict[str, Taken]:
-        """Give, for every feature, the clip's track or the reason why there is none."""
-        flows = {f.key: _Flow(f, self._extractors[f.key].begin()) for f in self._features}
-        self._words(clip, [flow for flow in flows.values() if flow.view == "words"])
-        filmed = [flow for flow in flows.values() if flow.view != "words"]
-        started = time.process_time()
-        self._media(clip, filmed)
-        decoding = time.process_time() - started - sum(flow.seconds for flow in filmed)
-        for flow in filmed:
-            flow.seconds += decoding / len(filmed)
-        return {key: flow.finish() for key, flow in flows.items()}
-
-    def _words(self, clip: Clip, flows: Sequence[_Flow]) -> None:
-        if not flows:
-            return
-        try:
-            words = read_words(clip)
-        except ClipError as error:
-            _refuse(flows, str(error))
-        else:
-            for flow in flows:
-                flow.add(words)
-
-    def _media(self, clip: Clip, flows: Sequence[_Flow]) -> None:
-        given = [flow for flow in flows if flow.view == "faces" and not self._view_of(flow).needs_frames]
-        self._given_faces(clip, given)
-        flows = [flow for flow in flows if flow not in given]
-        if not flows:
-            return
-        try:
-            if clip.path is None:
-                raise NoStream("no media file")
-            with Media(clip.path) as media:
-                self._decode(clip, media, flows)
-        except ClipError as error:
-            _refuse(flows, str(error))
-
-    def _decode(self, clip: Clip, media: Media, flows: Sequence[_Flow]) -> None:
-        pictures = [flow for flow in flows if flow.view in ("frames", "faces")]
-        sounds = [flow for flow in flows if flow.view == "audio"]
-        streams = {
-            (flow.face_view, flow.rate): self._view_of(flow).begin(clip) for flow in pictures if flow.view == "faces"
-        }
-        rates = sorted({flow.rate for flow in pictures})
-        for rate, piece in media.decode(rates=rates, sound=bool(sounds)):
-            if isinstance(piece, Sound):
-                for flow in sounds:
-                    flow.add(piece)
-                continue
-            faces = {view: stream.add(piece) for (view, at), stream in streams.items() if at == rate}
-            for flow in pictures:
-                if flow.rate == rate:
-                    flow.add(faces[flow.face_view] if flow.view == "faces" else piece)
-        for flow in flows:
-            flow.reason = flow.reason or media.reasons.get("audio" if flow.view == "audio" else "frames")
-
-    def _given_faces(self, clip: Clip, flows: Sequence[_Flow]) -> None:
-        for flow in flows:
-            try:
-                for piece in self._view_of(flow).begin(clip).given(flow.rate):
-                    flow.add(piece)
-            except ClipError as error:
-                _refuse([flow], str(error))
-
-    def _view_of(self, flow: _Flow) -> FaceView:
-        return self._face_views[flow.face_view]
-
-
-class _Flow:
-    """One feature of one clip: pieces go in, a track comes out."""
-
-    def __init__(self, feature: Feature, extraction: Extraction) -> None:
-        self.view, self.rate, self.dtype = feature.entry.view, feature.rate, feature.dtype
-        self.face_view = digest(dict(feature.view_options))
-        self.reason: str | None = None
-        self.seconds = 0.0
-        self._extraction = extraction
-
-    def add(self, piece: Piece) -> None:
-        started = time.process_time()
-        self._extraction.add(piece)
-        self.seconds += time.process_time() - started
-
-    def finish(self) -> Taken:
-        started = time.process_time()
-        track = self._extraction.finish()
-        seconds = self.seconds + time.process_time() - started
-        if not len(track.values):
-            return Taken(None, self.reason or f"no {self.view} in it", seconds)
-        if not np.abs(track.values).max() <= np.finfo(self.dtype).max:
-            return Taken(None, f"its values are not finite in {self.dtype}", seconds)
-        return Taken(rounded(track, self.dtype), None, seconds)
-
-
-def rounded(track: Track, dtype: str) -> Track:
-    """Give the track in the store's dtype, so that a raw clip and a stored one are the same to a model."""
-    return Track(values=track.values.astype(dtype), rate=track.rate, valid=track.valid, notes=track.notes)
-
-
-def _told(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the options that nobody chose."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _refuse(flows: Sequence[_Flow], reason: str) -> None:
-    for flow in flows:
-        flow.reason = reason
-
-
-# -------------------------------------------------------------------------------------------- data sets
 
 
 def source_of(clip: Clip, view: str, view_options: Mapping[str, object]) -> str:

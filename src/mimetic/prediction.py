@@ -17,9 +17,9 @@ import torch
 
 from mimetic.batches import Ragged, load_tracks
 from mimetic.datasets import open_datasets
-from mimetic.extraction import ClipReader, Taken
 from mimetic.features import Feature
 from mimetic.network import score_tracks
+from mimetic.reading import ClipReader, Taken
 from mimetic.records import Clip, Dataset, Scores
 from mimetic.runs import Run
 from mimetic.store import Store

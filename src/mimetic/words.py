@@ -1,35 +1,31 @@
-"""What is said: side files with transcripts, and one table with the words of all clips.
+"""What is said in a clip: its side file with the transcript.
 
-In goes a ``Clip`` or a path, out come ``Words``. An absent transcript is *missing* (``NoStream``); an empty one is a
+In goes a ``Clip``, out come ``Words``. An absent transcript is *missing* (``NoStream``); an empty one is a
 fact, ``Words(text="")``. Subtitles are read as found in the wild: what is broken in a cue costs its time, not its
 text. Nothing in a file is ever executed, expanded or fetched.
 """
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from mimetic.media import MEDIA_SUFFIXES
-from mimetic.records import BadData, Clip, ClipError, NoStream, Words
+from mimetic.records import Clip, ClipError, NoStream, Words
 
 WORD_SUFFIXES = (".txt", ".srt", ".vtt", ".ttml", ".json")
 """Side files with words; of a clip that has several the first in this order counts."""
 
+TEXT_NAMES = ("text", "words", "transcript", "transcription")
+"""What the text is called in JSON, and in a table of words."""
+
 LARGEST = 16 << 20
 """Bytes; no transcript of a clip is larger, and a file is read whole."""
-
-ID_COLUMNS = ("filename", "clip", "id", "video_id", "file")
-TEXT_COLUMNS = ("text", "words", "transcript", "transcription")
-"""How the columns of a table of words may be called, in any case."""
 
 JUNK = 1 / 20
 """The share of control characters from which on a file is not text (of random bytes it is about a tenth)."""
@@ -58,21 +54,28 @@ def read_words(clip: Clip) -> Words:
         where there is one that cannot be read.
     """
     if clip.text is not None:
-        return Words(text=_collapsed(clip.text))
+        return Words(text=collapsed(clip.text))
     path = find_words(clip)
     if path is None:
         raise NoStream("no transcript")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ClipError(f"a transcript is one of {', '.join(READERS)}, not {path.name!r}")
-    text = _read_text(path)
+    text = read_text(path)
     return replace(reader(text) if text.strip() else Words(text=""), source=path.name)
 
 
 # -------------------------------------------------------------------------------------- bytes to text
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Give a file's text, whatever its encoding.
+
+    Raises
+    ------
+    ClipError
+        if it cannot be read, is larger than ``LARGEST``, or is not text.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
@@ -97,7 +100,7 @@ def _decoded(data: bytes) -> str:
         return data.decode("cp1252", errors="replace")
 
 
-def _collapsed(text: str) -> str:
+def collapsed(text: str) -> str:
     """Give the text with single spaces, and without the half characters that JSON can hold and UTF-8 cannot."""
     return " ".join(text.encode(errors="replace").decode().split())
 
@@ -120,7 +123,7 @@ _MARKUP = re.compile(r"</?[a-z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}|&#\d{8,};?", re.IG
 
 
 def _plain(text: str) -> Words:
-    return Words(text=_collapsed(text))
+    return Words(text=collapsed(text))
 
 
 def _subtitles(text: str) -> Words:
@@ -163,7 +166,7 @@ def _clock(hours: str | None, minutes: str, seconds: str) -> float:
 def _unmarked(lines: Iterable[str]) -> str:
     """Take tags, times and styles out; a line that should have been times is no speech either."""
     text = "\n".join(line for line in lines if "-->" not in line)
-    return _collapsed(html.unescape(_MARKUP.sub("", _BREAK.sub(" ", text))))
+    return collapsed(html.unescape(_MARKUP.sub("", _BREAK.sub(" ", text))))
 
 
 # ----------------------------------------------------------------------------------------- timed text
@@ -198,7 +201,7 @@ def _paragraph(element: ElementTree.Element, units: Mapping[str, float]) -> Cue:
     begin, end, duration = (_ttml_time(element.get(name, ""), units) for name in ("begin", "end", "dur"))
     if end is None and begin is not None and duration is not None:
         end = begin + duration
-    return begin, end, _collapsed("".join(element.itertext()))
+    return begin, end, collapsed("".join(element.itertext()))
 
 
 def _ttml_time(text: str, units: Mapping[str, float]) -> float | None:
@@ -218,7 +221,7 @@ def _local(name: str) -> str:
 
 def _json(text: str) -> Words:
     try:
-        words = _from_json(json.loads(text))
+        words = words_from_json(json.loads(text))
     except (ValueError, RecursionError):
         raise ClipError("the transcript is not JSON") from None
     if words is None:
@@ -226,20 +229,20 @@ def _json(text: str) -> Words:
     return words
 
 
-def _from_json(value: Any) -> Words | None:
+def words_from_json(value: Any) -> Words | None:
     """Read what whisper, WhisperX and whisper-timestamped write, a list of segments, or no more than a text."""
     if isinstance(value, str):
-        return Words(text=_collapsed(value))
+        return Words(text=collapsed(value))
     if isinstance(value, list):
         return _timed(map(_segment, value)) if all(isinstance(item, dict) for item in value) else None
     if not isinstance(value, dict):
         return None
     segments = value.get("segments")
-    words = _from_json(segments) if isinstance(segments, list) else None
-    text = next((value[name] for name in TEXT_COLUMNS if isinstance(value.get(name), str)), None)
+    words = words_from_json(segments) if isinstance(segments, list) else None
+    text = next((value[name] for name in TEXT_NAMES if isinstance(value.get(name), str)), None)
     if text is None:
         return words
-    return Words(text=_collapsed(text), segments=words.segments if words else ())
+    return Words(text=collapsed(text), segments=words.segments if words else ())
 
 
 def _segment(segment: Mapping[str, Any]) -> Cue:
@@ -247,7 +250,7 @@ def _segment(segment: Mapping[str, Any]) -> Cue:
     if not isinstance(text, str):
         words = segment.get("words")
         text = " ".join(str(w.get("word", "")) for w in words if isinstance(w, dict)) if isinstance(words, list) else ""
-    return _json_time(segment.get("start")), _json_time(segment.get("end")), _collapsed(text)
+    return _json_time(segment.get("start")), _json_time(segment.get("end")), collapsed(text)
 
 
 def _json_time(value: Any) -> float | None:
@@ -263,102 +266,3 @@ READERS: Mapping[str, Callable[[str], Words]] = {
     ".xml": _timed_text,
     ".json": _json,
 }
-
-
-# ------------------------------------------------------------------------------ the words of all clips
-
-
-def read_table(path: Path) -> dict[str, str]:
-    """Give the words of many clips by id, from one CSV or JSON file.
-
-    A CSV has a column of ``ID_COLUMNS`` and one of ``TEXT_COLUMNS``. A JSON file is an object of texts (or of whisper's
-    results) by id, or a list of records with the CSV's names. An id is what is written, never a number, without
-    the suffix of a media file; an empty text is a fact, and what is ``null`` or left out is missing.
-
-    Raises
-    ------
-    BadData
-        for a file that is none of these, and for an id that stands twice; a CSV's line is named.
-    """
-    try:
-        text = _read_text(path)
-    except ClipError as error:
-        raise BadData(
-            f"{path}: {error}", remedy="It has to be a CSV or JSON file with the words of all clips."
-        ) from None
-    rows = _json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text)
-    table: dict[str, str] = {}
-    for where, name, words in rows:
-        id_ = name.strip()
-        if PurePath(id_).suffix.lower() in MEDIA_SUFFIXES:
-            id_ = str(PurePath(id_).with_suffix(""))
-        if not id_:
-            raise BadData(f"{where}: a row without an id", remedy="Every row names its clip.")
-        if id_ in table:
-            raise BadData(f"{where}: the id {id_!r} stands twice", remedy="Every clip has one row.")
-        table[id_] = _collapsed(words)
-    return table
-
-
-Row = tuple[str, str, str]
-"""Where it stands, an id and a text."""
-
-
-def _csv_rows(path: Path, text: str) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = next(reader, [])
-        columns = [_column(path, header, names) for names in (ID_COLUMNS, TEXT_COLUMNS)]
-        name, words = map(header.index, columns)
-        for cells in reader:
-            where = f"{path}, line {reader.line_num}"
-            if cells and len(cells) != len(header):
-                remedy = "A text with a comma in it stands in double quotes."
-                raise BadData(f"{where}: {len(cells)} cells under {len(header)} columns", remedy=remedy)
-            if cells:
-                yield where, cells[name], cells[words]
-    except csv.Error as error:
-        raise BadData(f"{path}, line {reader.line_num}: {error}", remedy="Save it as CSV in UTF-8.") from None
-
-
-def _json_rows(path: Path, text: str) -> Iterator[Row]:
-    try:
-        value = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise BadData(f"{path} is no JSON ({error})", remedy="Write an object of texts by id.") from None
-    if not isinstance(value, dict | list):
-        raise BadData(f"{path} holds a single value", remedy="Write an object of texts by id.")
-    entries = value.items() if isinstance(value, dict) else (_record(path, *item) for item in enumerate(value, 1))
-    for name, entry in entries:
-        words = _from_json(entry)
-        if words is not None:
-            yield str(path), name, words.text
-        elif entry is not None:
-            raise BadData(f"{path}: {name!r} has no text", remedy="An entry is a text, or what whisper wrote.")
-
-
-def _record(path: Path, number: int, record: Any) -> tuple[str, Any]:
-    if not isinstance(record, dict):
-        raise BadData(f"{path}, record {number}: not an object", remedy='Write {"id": ..., "text": ...}.')
-    name = record[_column(path, record, ID_COLUMNS)]
-    if not isinstance(name, str):
-        remedy = "Write ids in quotes, as the clips are called: a number loses its zeros."
-        raise BadData(f"{path}, record {number}: the id {name!r} is not a string", remedy=remedy)
-    return name, record[_column(path, record, TEXT_COLUMNS)]
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in seen:
-            raise ValueError(f"{name!r} stands twice")
-        seen[name] = value
-    return seen
-
-
-def _column(path: Path, header: Iterable[str], names: Sequence[str]) -> str:
-    by_name = {column.strip().lower(): column for column in header}
-    for name in names:
-        if name in by_name:
-            return by_name[name]
-    raise BadData(f"{path} has no column {' or '.join(names)}", remedy=f"Its columns: {', '.join(header) or 'none'}.")

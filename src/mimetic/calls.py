@@ -1,0 +1,99 @@
+"""What the words of a call mean: the store, the words of all clips, settings, seeds; and what a run is told as."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mimetic.console import figure
+from mimetic.datasets import with_words
+from mimetic.recipes import Recipe
+from mimetic.records import BadData, Clip, Dataset, Json, UsageError
+from mimetic.runs import Run
+from mimetic.store import Store
+from mimetic.training import Watch
+from mimetic.transcripts import read_table
+
+
+def store_of(dataset: Dataset, told: Path | None, *, default: Path | None = None) -> Store:
+    """Open the store that was told, or the data set's own, or the default."""
+    place = told or dataset.store or default
+    if place is None:
+        raise UsageError("there is no natural place for the features of these clips", remedy="Give --store DIR.")
+    return Store(place)
+
+
+def worded(dataset: Dataset, words: Path | None) -> Dataset:
+    """Give the data set with the words of a table, if one was told."""
+    return dataset if words is None else with_words(dataset, read_table(words))
+
+
+def worded_clips(clips: Sequence[Clip], words: Path | None) -> tuple[Clip, ...]:
+    """Give clips with the words of a table, if one was told."""
+    if not clips:
+        raise BadData("there are no clips to score", remedy="Give media files, or folders with some.")
+    dataset = Dataset(name="clips", clips=tuple(clips), targets=(), labels=np.zeros((len(clips), 0)))
+    return worded(dataset, words).clips
+
+
+def read_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """Read ``fit.epochs=3``: the value as JSON where it is some, else as text."""
+    settings: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text} sets nothing", remedy="Write --set fit.epochs=3.")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+    return settings
+
+
+def read_seeds(text: str) -> list[int]:
+    """Read ``0,1,2``."""
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--seeds {text} are not whole numbers", remedy="Write --seeds 0,1,2.") from None
+
+
+def watch_with(tell: Callable[[str], None]) -> Watch:
+    """Give what tells each epoch of a training in a line."""
+
+    def watch(recipe: Recipe, seed: int, line: Json) -> None:
+        score = figure(line["mean_pearson"])
+        tell(f"{recipe.name}, seed {seed}, epoch {line['epoch']} of {recipe.fit.epochs}, validation {score}")
+
+    return watch
+
+
+def best_score(run: Run) -> float | None:
+    """Give the validation score of a run's best epoch."""
+    score: float | None = run.history[run.config["best_epoch"] - 1]["mean_pearson"]
+    return score
+
+
+def run_as_json(run: Run) -> Json:
+    """Give a run as ``train --json`` prints it."""
+    return {
+        "run": str(run.path),
+        "recipe": run.recipe.name,
+        "seed": run.seed,
+        "best_epoch": run.config["best_epoch"],
+        "mean_pearson": best_score(run),
+    }
+
+
+def not_used(modalities: Mapping[str, str], error: str | None) -> str:
+    """Say which modalities of a clip were not used, and why."""
+    return error or "; ".join(f"{name}: {reason}" for name, reason in modalities.items() if reason != "used")
+
+
+def by_reason(reasons: Mapping[str, Sequence[str]]) -> str:
+    """Say why a clip fell short: the features that share a reason together."""
+    return "; ".join(f"{', '.join(features)}: {reason}" for reason, features in reasons.items())
