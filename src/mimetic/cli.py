@@ -10,14 +10,11 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mimetic.records import MimeticError, UnknownName, UsageError
-
-if TYPE_CHECKING:
-    pass
 
 FELL_SHORT, WRONG_CALL, STOPPED = 1, 2, 130
 
