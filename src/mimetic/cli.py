@@ -45,7 +45,10 @@ def demo(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the whole river on clips it makes itself: data, features, training, scores, report, submission."""
+    """Run everything on clips it makes itself.
+
+    Data, features, training, scores, report and submission; about five minutes on two cores.
+    """
     from mimetic import console
     from mimetic.demonstration import CAVEAT, demonstrate
     from mimetic.demonstration import as_json as to_json
@@ -210,7 +213,10 @@ def evaluate(
     part: Annotated[str, typer.Option(help="train, valid or test.")] = "valid",
     as_json: AsJson = False,
 ) -> None:
-    """Print a system's scores with 95 % intervals: bootstrap over clips, mean over its seeds."""
+    """Print a system's scores with 95 % intervals.
+
+    By bootstrap over clips; of several seeds, the mean.
+    """
     from mimetic import console
     from mimetic.evaluation import evaluate as score
     from mimetic.runs import runs_of
@@ -230,7 +236,10 @@ def compare(
     part: Annotated[str, typer.Option(help="train, valid or test.")] = "valid",
     as_json: AsJson = False,
 ) -> None:
-    """Compare two systems on the same clips: the paired difference, and whether one can be told."""
+    """Compare two systems on the same clips.
+
+    The paired difference of mean Pearson, its interval, and whether one can be told at all.
+    """
     from mimetic import console
     from mimetic.evaluation import compare_runs
     from mimetic.runs import runs_of
@@ -252,7 +261,7 @@ def report(
     out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
     as_json: AsJson = False,
 ) -> None:
-    """Write one HTML page about some runs, with its pictures inside."""
+    """Write one HTML page about some runs."""
     from mimetic import console
     from mimetic.report import write_report
     from mimetic.runs import runs_of
@@ -271,7 +280,7 @@ def predict(
     words: WordsFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score clips: six numbers each, or the reason why not."""
+    """Score clips: a number for each target, or the reason why not."""
     from mimetic import calls, console
     from mimetic.prediction import as_clips
     from mimetic.prediction import predict as run_prediction
@@ -316,7 +325,7 @@ def submit(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the challenge's file for the test clips, and check it."""
+    """Write the challenge's file, and check it."""
     from mimetic import calls, console
     from mimetic.datasets import open_dataset
     from mimetic.extraction import extract as run_extraction

@@ -25,8 +25,8 @@ def rows(kind: str) -> list[Json]:
 
 
 def as_table(records: Sequence[Json]) -> tuple[list[str], list[list[object]]]:
-    """Give the records' columns and cells as text."""
-    columns = list(records[0])
+    """Give the records' columns and cells as text; a column that is empty throughout is left out."""
+    columns = [column for column in records[0] if any(_cell(record[column]) for record in records)]
     return columns, [[_cell(record[column]) for column in columns] for record in records]
 
 
@@ -35,6 +35,8 @@ def _cell(value: object) -> str:
         return ", ".join(f"{key} {_cell(of)}" for key, of in value.items() if of is not None)
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else ""
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -65,6 +67,7 @@ def _extractors() -> list[Json]:
             "revision": entry.revision,
             "licence": entry.licence,
             "extra": entry.extra,
+            "about": entry.about,
         }
         for name, entry in EXTRACTORS.items()
     ]

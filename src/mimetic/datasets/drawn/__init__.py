@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,10 +133,10 @@ class Studio:
         painter = Painter(self.size.width, self.size.height, looks)
         faces = expression(role.latents["vision"], times, seconds, draw)
         moves = movement(role.latents["motion"], times, draw)
-        if role.part != "test":
-            self._write_sides(role, sound, painter, faces, moves)
+        if role.part != "test" and sound is not None:
+            write_beside(self.root / "audio" / f"{role.id}.mp3", write_mp3(sound))
         film = write_film(
-            (painter.paint(face, move) for face, move in zip(faces, moves, strict=True)),
+            self._frames(role, painter, zip(faces, moves, strict=True)),
             times,
             sound,
             rate=rate,
@@ -174,25 +174,20 @@ class Studio:
         folder = self.root / "test_data" / "text" if role.part == "test" else self.root / "text"
         write_beside(folder / f"{role.id}.txt", b"" if role.trouble == "empty words" else words.encode())
 
-    def _write_sides(
-        self,
-        role: Role,
-        sound: NDArray[np.float32] | None,
-        painter: Painter,
-        faces: NDArray[np.float64],
-        moves: NDArray[np.float64],
-    ) -> None:
-        """Write what the organisers give beside a film: its sound as mp3, its face crops."""
-        if sound is not None:
-            write_beside(self.root / "audio" / f"{role.id}.mp3", write_mp3(sound))
-        if role.trouble == "nobody there":
-            return
+    def _frames(
+        self, role: Role, painter: Painter, moments: Iterable[tuple[NDArray[np.float64], NDArray[np.float64]]]
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Paint the frames, and of some keep the face crop, as the organisers do."""
         folder = self.root / "face_images" / role.id
+        kept = role.part != "test" and role.trouble != "nobody there"
         left, top, right, bottom = painter.crop
-        for number in range(0, len(faces), FACE_EVERY):
-            image = painter.paint(faces[number], moves[number])[top:bottom, left:right]
-            write_beside(folder / f"{number}.jpg", write_jpeg(image, FACE_SIDE))
-        if role.number % 10 == 0:
+        for number, (face, move) in enumerate(moments):
+            frame = painter.paint(face, move)
+            if kept and number % FACE_EVERY == 0:
+                crop = np.ascontiguousarray(frame[top:bottom, left:right])
+                write_beside(folder / f"{number}.jpg", write_jpeg(crop, FACE_SIDE))
+            yield frame
+        if kept and role.number % 10 == 0:
             write_beside(folder / "Thumbs.db", b"junk")
 
 

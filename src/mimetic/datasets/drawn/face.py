@@ -87,6 +87,7 @@ class Painter:
         side = int(1.4 * self._scale) // 2 * 2
         self._corner = np.array([width // 2 - side // 2, height // 2 - side // 2]).clip(0)
         self._side = min(side, height)
+        self._canvas = self._large_patch()
 
     @property
     def crop(self) -> tuple[int, int, int, int]:
@@ -103,14 +104,19 @@ class Painter:
             pen.ellipse((x - 0.75 * scale, y + 0.5 * scale, x + 0.75 * scale, y + 1.6 * scale), fill=self._looks.shirt)
         return np.asarray(room)
 
+    def _large_patch(self) -> Image.Image:
+        """Give the room behind the head, larger than it will be: what the head is painted on."""
+        left, top, right, bottom = self.crop
+        patch = Image.fromarray(np.ascontiguousarray(self._room[top:bottom, left:right]))
+        return patch.resize((OVERSAMPLE * patch.width, OVERSAMPLE * patch.height), Image.Resampling.NEAREST)
+
     def paint(self, face: Floats, move: Floats) -> NDArray[np.uint8]:
         """Paint one frame from an ``expression`` (6) and a ``movement`` (4)."""
         frame = self._room.copy()
         if self._looks == NOBODY:
             return frame
         left, top, right, bottom = self.crop
-        patch = Image.fromarray(frame[top:bottom, left:right])
-        patch = patch.resize((OVERSAMPLE * patch.width, OVERSAMPLE * patch.height), Image.Resampling.NEAREST)
+        patch = self._canvas.copy()
         _Head(ImageDraw.Draw(patch), self._looks, self._place(move)).draw(face)
         frame[top:bottom, left:right] = np.asarray(patch.reduce(OVERSAMPLE))
         return frame
