@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from mimetic.faces import FaceView
 from mimetic.features import Feature
@@ -38,9 +39,17 @@ class ClipReader:
         self._extractors = {feature.key: feature.make() for feature in features}
         options = {digest(dict(f.view_options)): f.view_options for f in features if f.entry.view == "faces"}
         self._face_views = {name: FaceView(**_told(chosen)) for name, chosen in options.items()}
+        self._threads = ThreadpoolController()
 
     def __call__(self, clip: Clip) -> dict[str, Taken]:
-        """Give, for every feature, the clip's track or the reason why there is none."""
+        """Give, for every feature, the clip's track or the reason why there is none.
+
+        With one thread for linear algebra, wherever this runs: a sum over two threads rounds differently.
+        """
+        with self._threads.limit(limits=1, user_api="blas"):
+            return self._read(clip)
+
+    def _read(self, clip: Clip) -> dict[str, Taken]:
         flows = {f.key: _Flow(f, self._extractors[f.key].begin()) for f in self._features}
         self._words(clip, [flow for flow in flows.values() if flow.view == "words"])
         filmed = [flow for flow in flows.values() if flow.view != "words"]

@@ -198,7 +198,8 @@ class _Head:
         along = np.linspace(-0.085, 0.085, 9)
         arch = 0.022 * (1 - (along / 0.085) ** 2)
         tilt = -0.27 * slant * side * along  # the inner ends go up where the slant is negative
-        y = -0.205 - 0.05 * brows - arch + tilt
+        lift = max(0.08 * brows, 0.035 * brows)  # there is more room above than down to the eye
+        y = -0.205 - lift - arch + tilt
         x = side * 0.15 * self._looks.width + along
         self._band(np.column_stack([x, y]), 0.032 * np.ones(9), _shade(self._looks.hair, 0.9))
 
