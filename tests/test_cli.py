@@ -186,6 +186,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "unknown table": (["list", "recipe"], "there is no table 'recipe'. Did you mean recipes?"),
     "seeds": (["train", "{tmp}/good.csv", "light", "--seeds", "a"], "--seeds a are not whole numbers"),
     "no parts": (["train", "{tmp}/good.csv", "light"], "has no training clips at split 2:1"),
+    "unknown device": (["train", "{tmp}/split.csv", "light", "--device", "warp"], "there is no device 'warp' here"),
     "no run": (["predict", "{tmp}", "{tmp}/a.mp4"], "{tmp} is no run"),
     "no clip": (["predict", "{tmp}"], "Missing parameter: clips"),
     "no command": (["trian"], "trian"),
@@ -201,6 +202,7 @@ def test_a_wrong_call_is_one_clear_line_and_leaves_nothing(
     (tmp_path / "label.csv").write_text("path,joy\na.mp4,1\nb.mp4,high\nc.mp4,0\n")
     (tmp_path / "twice.csv").write_text("path,joy\na.mp4,1\na.mp4,0\n")
     (tmp_path / "good.csv").write_text("path,joy\na.mp4,1\nb.mp4,0\n")
+    (tmp_path / "split.csv").write_text("text,part,joy\na b,train,1\nc d,valid,0\n")
     monkeypatch.chdir(tmp_path)
     before = tree(tmp_path)
     words, message = WRONG[name]

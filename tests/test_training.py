@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,3 +162,28 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"format": 99}')
     with pytest.raises(BadRun, match="has format 99"):
         Run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "scores.arrow", "history.jsonl"])
+@pytest.mark.parametrize("left", [None, 0, 100])
+def test_a_run_whose_file_is_gone_or_cut_off_is_told_with_the_file(
+    fusion: Run, tmp_path: Path, name: str, left: int | None
+) -> None:
+    path = Path(shutil.copytree(fusion.path, tmp_path / "run"))
+    if left is None:
+        (path / name).unlink()
+    else:
+        (path / name).write_bytes((path / name).read_bytes()[:left])
+    if name == "history.jsonl" and left == 0:
+        assert Run(path).history == []
+        return
+    with pytest.raises(BadRun, match=f"{name} is missing or damaged"):
+        _ = {"model.safetensors": Run.network, "scores.arrow": outcome_of, "history.jsonl": history_of}[name](Run(path))
+
+
+def outcome_of(run: Run) -> object:
+    return run.outcome
+
+
+def history_of(run: Run) -> object:
+    return run.history

@@ -55,9 +55,9 @@ def read_settings(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def read_seeds(text: str) -> list[int]:
-    """Read ``0,1,2``."""
+    """Read ``0,1,2``; a seed counts once."""
     try:
-        return [int(number) for number in text.split(",")]
+        return list(dict.fromkeys(int(number) for number in text.split(",")))
     except ValueError:
         raise UsageError(f"--seeds {text} are not whole numbers", remedy="Write --seeds 0,1,2.") from None
 

@@ -134,7 +134,7 @@ def extract(
     from mimetic.extraction import extract as run_extraction
     from mimetic.features import LIGHT, features
 
-    wanted = features(names.split(",") if names else LIGHT)
+    wanted = features([name for name in names.split(",") if name] or LIGHT)
     dataset = calls.worded(open_datasets(data), words)
     place = calls.store_of(dataset, store, default=Path("features"))
     with console.bars() as bars:
@@ -182,6 +182,7 @@ def train(
     from mimetic.features import features
     from mimetic.recipes import RECIPES, get_recipe, with_settings
     from mimetic.splits import split_dataset
+    from mimetic.training import choose_device
     from mimetic.training import train as run_training
 
     chosen = list(RECIPES.values()) if recipe == "all" else [get_recipe(recipe)]
@@ -189,6 +190,7 @@ def train(
     numbers = calls.read_seeds(seeds)
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
+    device = choose_device(device)
     for one in chosen:
         split_dataset(dataset, one.split)
     with console.bars() as bars:

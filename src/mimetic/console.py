@@ -61,7 +61,8 @@ def print_lines(*lines: str | None) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
     """Print a table on stdout; a column whose cells are all figures stands to the right."""
-    table = Table(box=None, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    print_lines(title or None)
+    table = Table(box=None, pad_edge=False)
     cells = [[str(cell) for cell in row] for row in rows]
     for index, name in enumerate(columns):
         right = bool(cells) and all(_is_figure(row[index]) for row in cells)

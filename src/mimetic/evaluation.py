@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimetic.evidence.intervals import Comparison, Interval, compare, interval
-from mimetic.records import BadRun, Json
+from mimetic.records import BadRun, Json, UnknownName
 from mimetic.runs import Outcome, Run
 from mimetic.scores import ccc, mae
+
+PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,10 +121,12 @@ def systems(runs: Sequence[Run]) -> list[list[Run]]:
 
 def _stacked(runs: Sequence[Run], part: str) -> tuple[Outcome, NDArray[np.float64]]:
     """Give the labelled clips of a part, and the scores of every run on them, ``(seed, clip, target)``."""
+    if part not in PARTS:
+        raise UnknownName("part", part, PARTS)
     if len(systems(runs)) != 1:
         names = ", ".join(str(run.path) for run in runs)
         raise BadRun(f"{names} are not one system", remedy="Give runs that differ by their seed alone.")
     outcomes = [run.outcome.part(part) for run in runs]
     if not len(outcomes[0].clips) or np.isnan(outcomes[0].true).all():
-        raise BadRun(f"{runs[0].path} has no labels on its {part} clips", remedy="Choose --part train or valid.")
+        raise BadRun(f"{runs[0].path} has no labels on its {part} clips", remedy=f"Parts: {', '.join(PARTS)}.")
     return outcomes[0], np.stack([outcome.predicted for outcome in outcomes])

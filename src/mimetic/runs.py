@@ -18,7 +18,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mimetic.features import Feature, feature, features
@@ -124,26 +126,38 @@ class Run:
     @cached_property
     def history(self) -> list[Json]:
         """One record an epoch: ``epoch``, ``loss``, ``rate``; validation's ``mean_pearson``, ``pearson`` by target."""
-        return [json.loads(line) for line in (self.path / HISTORY).read_text("utf-8").splitlines()]
+        with self._whole(HISTORY) as path:
+            return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
     @cached_property
     def outcome(self) -> Outcome:
         """What it says of every clip of its data set."""
-        with pa.OSFile(str(self.path / SCORES)) as file:
+        with self._whole(SCORES) as path, pa.OSFile(str(path)) as file:
             table = pa.ipc.open_file(file).read_all()
-        return Outcome(
-            clips=tuple(table["clip"].to_pylist()),
-            parts=tuple(table["part"].to_pylist()),
-            true=_matrix(table["true"]),
-            predicted=_matrix(table["predicted"]),
-            presence=_matrix(table["presence"]).astype(bool),
-        )
+            return Outcome(
+                clips=tuple(table["clip"].to_pylist()),
+                parts=tuple(table["part"].to_pylist()),
+                true=_matrix(table["true"]),
+                predicted=_matrix(table["predicted"]),
+                presence=_matrix(table["presence"]).astype(bool),
+            )
 
     def network(self) -> Network:
         """Build the network and load its weights; ready to score, without dropout."""
         network = Network(self.recipe, [feature(p).dim for p in self._part_features], len(self.targets))
-        network.load_state_dict(load_file(self.path / WEIGHTS))
+        with self._whole(WEIGHTS) as path:
+            network.load_state_dict(load_file(path))
         return network.eval()
+
+    @contextmanager
+    def _whole(self, name: str) -> Iterator[Path]:
+        """Give one of the run's files; whatever is wrong with it is told of the run."""
+        try:
+            yield self.path / name
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            told = str(error).splitlines()[0]
+            remedy = "Delete the run and train it again."
+            raise BadRun(f"{self.path / name} is missing or damaged ({told})", remedy=remedy) from None
 
     @property
     def _part_features(self) -> list[str]:

@@ -23,7 +23,7 @@ from mimetic.batches import Ragged, load_tracks, make_batch
 from mimetic.features import feature
 from mimetic.network import Network, Standardise, count_parameters, score_tracks
 from mimetic.recipes import Fit, Recipe, stage_one
-from mimetic.records import BadData, Dataset, Json
+from mimetic.records import BadData, Dataset, Json, UsageError
 from mimetic.runs import FORMAT, Outcome, Run, Signature, find_run, write_run
 from mimetic.scores import mixture, pearson
 from mimetic.splits import Split, split_dataset
@@ -65,9 +65,12 @@ def train(
     ------
     BadData
         if the split has no training or validation clips, or the data set no targets.
+    UsageError
+        for a device that this machine does not have.
     StoreError
         if a clip has no row for a feature.
     """
+    device = choose_device(device)
     material = _material(dataset, recipe, store)
     signature = sign(recipe, material, seed)
     if (finished := find_run(out, signature)) is not None:
@@ -77,7 +80,7 @@ def train(
         before = [train(dataset, part, store, out, seed=seed, device=device, watch=watch) for part in stage_one(recipe)]
     with torch.random.fork_rng(), _one_thread():
         torch.manual_seed(seed)
-        trainer = _Trainer(recipe, material, before, seed, torch.device(choose_device(device)))
+        trainer = _Trainer(recipe, material, before, seed, torch.device(device))
         for line in trainer.epochs():
             watch(recipe, seed, line)
     return write_run(
@@ -106,10 +109,20 @@ def _one_thread() -> Iterator[None]:
 
 
 def choose_device(name: str) -> str:
-    """Give the device's name; ``auto`` is the GPU where there is one."""
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Give the device's name; ``auto`` is the GPU where there is one.
+
+    Raises
+    ------
+    UsageError
+        for a device that this machine does not have.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    if not there.get(name.partition(":")[0]):
+        have = ", ".join(device for device, is_there in there.items() if is_there)
+        raise UsageError(f"there is no device {name!r} here", remedy=f"There is: auto, {have}.")
+    return name
 
 
 # ------------------------------------------------------------------------------------------- material
