@@ -19,7 +19,7 @@ from mimetic.extraction import extract
 from mimetic.features import LIGHT, features
 from mimetic.media import Media
 from mimetic.reading import ClipReader, Taken
-from mimetic.records import Clip
+from mimetic.records import Clip, UsageError
 from mimetic.store import Store
 
 ALL = features(LIGHT)
@@ -122,6 +122,18 @@ def test_a_clip_that_changed_is_read_again_and_what_it_replaces_is_gone(layout: 
     extract([clip], features(["logmel"]), store, workers=0)
     assert not np.array_equal(store["logmel"]["a"].values, first)
     assert len(list((tmp_path / "store").rglob("*.arrow"))) == 1
+
+
+def test_another_data_set_s_features_are_not_replaced(tmp_path: Path) -> None:
+    for name, seconds in (("a", 0.3), ("b", 0.4)):
+        for number in range(8):
+            write_clip(tmp_path / name / f"{number:05d}.mp4", seconds=seconds, picture=False)
+    store = Store(tmp_path / "store")
+    extract(open_dataset(tmp_path / "a").clips, features(["logmel"]), store, workers=0)
+    before = contents(tmp_path / "store")
+    with pytest.raises(UsageError, match=r"holds logmel of other clips that have the same ids. Give another --store"):
+        extract(open_dataset(tmp_path / "b").clips, features(["logmel"]), store, workers=0)
+    assert contents(tmp_path / "store") == before
 
 
 def test_a_failure_is_kept_until_it_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

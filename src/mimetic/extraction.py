@@ -16,12 +16,15 @@ from mimetic.features import Feature
 from mimetic.media import fingerprint
 from mimetic.parallel import Lost, processors, unordered
 from mimetic.reading import ClipReader, Taken
-from mimetic.records import Clip, ClipError, Json
+from mimetic.records import Clip, ClipError, Json, UsageError
 from mimetic.store import Row, Shard, Store, StoredFeature, digest, write_shard
 from mimetic.words import find_words
 
 SHARD = 32
 """Clips in a unit of work: what a kill can cost."""
+
+STRANGERS = 8
+"""Clips of known ids, all made from other files, from which on a store is taken for another data set's."""
 
 LIMIT = 900.0
 """Processor seconds that one clip may take before it is given up."""
@@ -102,6 +105,11 @@ def extract(
         try again what failed before.
     progress
         called with ``(clips done, clips to do)``.
+
+    Raises
+    ------
+    UsageError
+        if the store holds features of other clips that have the same ids.
     """
     plan = _plan(clips, features, store, retry=retry)
     summaries = {feature.key: Summary() for feature in features}
@@ -132,11 +140,27 @@ def _plan(clips: Sequence[Clip], features: Sequence[Feature], store: Store, *, r
         if view not in by_view:
             by_view[view] = tuple(source_of(clip, feature.entry.view, feature.view_options) for clip in clips)
         sources[feature.key] = by_view[view]
+        _refuse_strangers(store, feature, clips, sources[feature.key])
         current = _current(store, feature, clips, sources[feature.key], retry=retry)
         for index in range(-(-len(clips) // SHARD)):
             if not all(current[index * SHARD : (index + 1) * SHARD]):
                 missing[index] = (*missing.get(index, ()), feature)
     return _Plan(tuple(clips), sources, dict(sorted(missing.items())))
+
+
+def _refuse_strangers(store: Store, feature: Feature, clips: Sequence[Clip], sources: Sequence[str]) -> None:
+    """Refuse to replace another data set's features, whose clips happen to have the same ids.
+
+    Words are made anew so often, and so fast, that they may change all at once.
+    """
+    if feature.entry.view == "words" or feature.key not in store:
+        return
+    stored = store[feature.key]
+    pairs = [(stored.source(c.id), s) for c, s in zip(clips, sources, strict=True) if c.id in stored]
+    if len(pairs) >= STRANGERS and all(held != source for held, source in pairs):
+        remedy = f"Give another --store; or delete {store.folder(feature.key)} if the clips have changed."
+        message = f"{store.path} holds {feature.key} of other clips that have the same ids"
+        raise UsageError(message, remedy=remedy)
 
 
 def _current(
