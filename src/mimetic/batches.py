@@ -122,7 +122,7 @@ def load_tracks(store: Store, wanted: Feature, dataset: Dataset) -> Ragged:
     Raises
     ------
     StoreError
-        if a clip has no row for the feature.
+        if a clip has no row for the feature, or has one that was computed otherwise.
     """
     stored = store[wanted.key]
     absent = [clip.id for clip in dataset.clips if clip.id not in stored]
@@ -130,5 +130,8 @@ def load_tracks(store: Store, wanted: Feature, dataset: Dataset) -> Ragged:
         some = ", ".join(absent[:3])
         remedy = f"Run `mimetic extract` with --with {wanted.key}."
         raise StoreError(f"{len(absent)} clips have no {wanted.key} in {store.path} ({some} ...)", remedy=remedy)
+    if any(stored.newest(clip.id).identity != wanted.identity for clip in dataset.clips):
+        remedy = f"Run `mimetic extract` with --with {wanted.key}."
+        raise StoreError(f"{store.path} holds {wanted.key} as another version computed it", remedy=remedy)
     tracks = (None if stored.reason(clip.id) else stored[clip.id] for clip in dataset.clips)
     return Ragged(tracks, wanted.dim)

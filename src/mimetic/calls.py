@@ -56,10 +56,9 @@ def read_settings(texts: Sequence[str]) -> dict[str, Any]:
 
 def read_seeds(text: str) -> list[int]:
     """Read ``0,1,2``; a seed counts once."""
-    try:
-        return list(dict.fromkeys(int(number) for number in text.split(",")))
-    except ValueError:
-        raise UsageError(f"--seeds {text} are not whole numbers", remedy="Write --seeds 0,1,2.") from None
+    if not all(number.strip().isdecimal() for number in text.split(",")):
+        raise UsageError(f"--seeds {text} are not whole numbers", remedy="Write --seeds 0,1,2.")
+    return list(dict.fromkeys(int(number) for number in text.split(",")))
 
 
 def watch_with(tell: Callable[[str], None]) -> Watch:
@@ -73,9 +72,10 @@ def watch_with(tell: Callable[[str], None]) -> Watch:
 
 
 def best_score(run: Run) -> float | None:
-    """Give the validation score of a run's best epoch."""
-    score: float | None = run.history[run.config["best_epoch"] - 1]["mean_pearson"]
-    return score
+    """Give the validation score of a run's best epoch; ``None`` if one target's is undefined."""
+    line = run.history[run.config["best_epoch"] - 1]
+    score: float | None = line["mean_pearson"]
+    return None if None in line["pearson"].values() else score
 
 
 def run_as_json(run: Run) -> Json:

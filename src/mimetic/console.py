@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,13 +28,13 @@ Counter = Callable[[int, int], None]
 def figure(value: float | None, *, sign: bool = False) -> str:
     """Write a correlation as the field does: ``.437``, ``-.013``; ``nan`` where it is undefined.
 
-    >>> figure(0.4373), figure(-0.0134), figure(0.0012, sign=True)
-    ('.437', '-.013', '+.001')
+    >>> figure(0.4373), figure(-0.0134), figure(0.0012, sign=True), figure(10.5)
+    ('.437', '-.013', '+.001', '10.500')
     """
     if value is None or math.isnan(value):
         return "nan"
     text = f"{value:+.3f}" if sign else f"{value:.3f}"
-    return text.replace("0.", ".", 1)
+    return re.sub(r"^([+-]?)0\.", r"\1.", text)
 
 
 def between(interval: Interval | Comparison, *, sign: bool = False) -> str:

@@ -17,9 +17,9 @@ from mimetic.extraction import extract
 from mimetic.features import features
 from mimetic.prediction import predict_dataset
 from mimetic.recipes import RECIPES, Recipe, stage_one
-from mimetic.records import Dataset, Entry, Json
+from mimetic.records import Dataset, Entry, Json, UsageError
 from mimetic.report import write_report
-from mimetic.runs import Run
+from mimetic.runs import CONFIG, Run
 from mimetic.store import Store
 from mimetic.submission import check_submission, write_submission
 from mimetic.training import train
@@ -53,6 +53,8 @@ def demonstrate(
     counter: Callable[[str], Progress] = lambda _label: lambda _done, _total: None,
 ) -> Demonstration:
     """Run everything, into ``folder``: ``demo/`` (the clips), ``runs/``, ``run/``, the report and the submission."""
+    if (folder / "run").exists() and not (folder / "run" / CONFIG).is_file():
+        raise UsageError(f"{folder / 'run'} is there and is no run", remedy="Choose another folder with --out.")
     make = Entry(target=DATASETS["demo"].make, about="").load()
     make(folder / "demo", size=size, workers=workers, progress=counter("making clips"))
     dataset = open_dataset(folder / "demo")

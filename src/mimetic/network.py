@@ -80,6 +80,7 @@ class Network(nn.Module):
 
     def __init__(self, recipe: Recipe, dims: Sequence[int], targets: int) -> None:
         super().__init__()
+        self.targets = targets
         entry = FUSIONS[recipe.fusion]
         self.branches = nn.ModuleList(Branch(p, dim) for p, dim in zip(recipe.parts, dims, strict=True))
         widths = [int(branch.out_dim) for branch in self._branches]
@@ -121,6 +122,8 @@ def score_tracks(
     network: Network, parts: tuple[Ragged, ...], clips: NDArray[np.intp], device: torch.device
 ) -> NDArray[np.float64]:
     """Score clips, ``(clip, target)``: the same for each clip whatever others are asked for with it."""
+    if not len(clips):
+        return np.zeros((0, network.targets))
     lengths = np.max([part.lengths[clips] for part in parts], axis=0)
     order = np.argsort(lengths, kind="stable")
     scores: NDArray[np.float64] | None = None

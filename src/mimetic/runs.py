@@ -25,6 +25,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,7 @@ from mimetic.recipes import Recipe, as_json, from_json
 from mimetic.records import BadRun, Json
 
 FORMAT = 1
+_ALWAYS = ("recipe", "signature", "system", "seed", "targets", "features", "data", "split", "best_epoch")
 CONFIG, WEIGHTS, HISTORY, SCORES = "config.json", "model.safetensors", "history.jsonl", "scores.arrow"
 
 
@@ -81,6 +83,8 @@ class Run:
         try:
             self.config: Json = json.loads((self.path / CONFIG).read_text("utf-8"))
             found = self.config["format"]
+            if found == FORMAT and (lacking := [name for name in _ALWAYS if name not in self.config]):
+                raise KeyError(lacking[0])
         except (OSError, ValueError, KeyError, TypeError):
             remedy = "Give a folder that `mimetic train` made; it has a config.json."
             raise BadRun(f"{self.path} is no run", remedy=remedy) from None
@@ -143,7 +147,17 @@ class Run:
             )
 
     def network(self) -> Network:
-        """Build the network and load its weights; ready to score, without dropout."""
+        """Build the network and load its weights; ready to score, without dropout.
+
+        Raises
+        ------
+        BadRun
+            if the weights are missing or damaged, or the features that it learned from are computed otherwise now.
+        """
+        for now, then in zip((feature(name) for name in self._part_features), self.config["features"], strict=True):
+            if now.identity != then:
+                message = f"{self.path} learned from {now.key} as it was computed then, and not as it is now"
+                raise BadRun(message, remedy="Train it again.")
         network = Network(self.recipe, [feature(p).dim for p in self._part_features], len(self.targets))
         with self._whole(WEIGHTS) as path:
             network.load_state_dict(load_file(path))
@@ -198,8 +212,9 @@ def write_run(
     outcome: Outcome,
 ) -> Run:
     """Write a run's folder, whole or not at all. ``facts`` join the recipe and signature in its ``config.json``."""
-    path = folder / f"{recipe.name}-{signature.system[:8]}" / f"seed-{signature.seed}"
+    path = folder / f"{quote(recipe.name, safe='+=,.')}-{signature.system[:8]}" / f"seed-{signature.seed}"
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     signed = {"signature": signature.run, "system": signature.system, "seed": signature.seed}
     config = {"format": FORMAT, "recipe": as_json(recipe), **signed, **facts, "versions": _versions()}
@@ -211,6 +226,9 @@ def write_run(
         for file in beside.iterdir():
             _flush(file)
         beside.rename(path)
+    except OSError:
+        if find_run(folder, signature) is None:  # else somebody has trained the same run at the same time
+            raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return Run(path)
@@ -255,6 +273,6 @@ def runs_of(paths: Sequence[Path]) -> list[Run]:
     """Open several runs; a system's folder stands for its seeds, and a folder of systems for all of theirs."""
     found: list[Run] = []
     for path in paths:
-        below = [] if (path / CONFIG).is_file() else [*path.glob(f"*/{CONFIG}"), *path.glob(f"*/seed-*/{CONFIG}")]
+        below = [] if (path / CONFIG).is_file() else [*path.glob(f"seed-*/{CONFIG}"), *path.glob(f"*/seed-*/{CONFIG}")]
         found += [Run(config.parent) for config in sorted(below)] or [Run(path)]
     return found

@@ -23,7 +23,7 @@ from mimetic.batches import Ragged, load_tracks, make_batch
 from mimetic.features import feature
 from mimetic.network import Network, Standardise, count_parameters, score_tracks
 from mimetic.recipes import Fit, Recipe, stage_one
-from mimetic.records import BadData, Dataset, Json, UsageError
+from mimetic.records import BadData, Dataset, Json, MimeticError, UsageError
 from mimetic.runs import FORMAT, Outcome, Run, Signature, find_run, write_run
 from mimetic.scores import mixture, pearson
 from mimetic.splits import Split, split_dataset
@@ -215,6 +215,9 @@ class _Trainer:
             loss = self._epoch(optimiser)
             line = {"epoch": epoch, "loss": loss, "rate": optimiser.param_groups[0]["lr"], **self._validate()}
             self.history.append(line)
+            if not math.isfinite(loss):
+                message = f"{self.recipe.name} has a loss of {loss} after epoch {epoch}"
+                raise MimeticError(message, remedy="Lower its rate; if that is of no use, extract its features anew.")
             yield line
             score = line["mean_pearson"] if line["mean_pearson"] is not None else -math.inf
             if score > best + IMPROVEMENT or epoch == 1:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from mimetic.media import MEDIA_SUFFIXES
 from mimetic.records import BadData, Clip, Dataset, Entry
 
 
@@ -80,8 +81,9 @@ def open_datasets(paths: Sequence[Path]) -> Dataset:
     for dataset in datasets:
         for clip in dataset.clips:
             taken[clip.id] = taken.get(clip.id, 0) + 1
+    alike = len({path.name for path in paths}) < len(paths)
     clips = tuple(
-        replace(clip, id=f"{path.name}/{clip.id}") if taken[clip.id] > 1 else clip
+        replace(clip, id=f"{path.as_posix() if alike else path.name}/{clip.id}") if taken[clip.id] > 1 else clip
         for path, dataset in zip(paths, datasets, strict=True)
         for clip in dataset.clips
     )
@@ -97,12 +99,17 @@ def with_words(dataset: Dataset, words: Mapping[str, str]) -> Dataset:
     BadData
         if the table knows none of the clips.
     """
-    texts = [words.get(clip.id, words.get(str(PurePosixPath(clip.id).with_suffix("")))) for clip in dataset.clips]
+    texts = [words.get(clip.id, words.get(_without_suffix(clip.id))) for clip in dataset.clips]
     if not any(text is not None for text in texts):
         some = ", ".join(list(words)[:3]) or "none"
         raise BadData(f"the table of words has none of {dataset.name}'s clips", remedy=f"Its ids: {some} ...")
     clips = zip(dataset.clips, texts, strict=True)
     return replace(dataset, clips=tuple(clip if text is None else replace(clip, text=text) for clip, text in clips))
+
+
+def _without_suffix(id_: str) -> str:
+    path = PurePosixPath(id_)
+    return str(path.with_suffix("")) if path.suffix.lower() in MEDIA_SUFFIXES else id_
 
 
 def _check_ids(clips: Sequence[Clip], where: str) -> None:

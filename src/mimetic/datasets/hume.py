@@ -14,11 +14,13 @@ Ids are strings of five digits everywhere: ``12`` and ``12.0`` in a table mean `
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mimetic.media import MEDIA_SUFFIXES
 from mimetic.records import BadData, Clip, Dataset
 from mimetic.words import WORD_SUFFIXES
 
@@ -72,9 +74,22 @@ def _first(folder: Path, names: Sequence[str]) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
+def _lines(table: Path) -> list[tuple[int, list[str]]]:
+    """Give a table's lines, each with its number; the first is the header."""
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise BadData(f"{table} is no CSV ({error})", remedy="Save it as CSV in UTF-8.") from None
+    header = lines[0][1] if lines else []
+    if len(set(header)) < len(header):
+        raise BadData(f"{table} has two columns of one name", remedy=f"Its columns: {', '.join(header)}.")
+    return lines
+
+
 def _header(table: Path) -> list[str]:
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        return [name.strip() for name in next(csv.reader(file), [])]
+    return next((cells for _, cells in _lines(table)), [])
 
 
 def _targets(tables: Sequence[Path]) -> tuple[str, ...]:
@@ -93,19 +108,14 @@ def _targets(tables: Sequence[Path]) -> tuple[str, ...]:
 
 def _rows(table: Path) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield ``(id, target -> value)`` for every line."""
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        for row in reader:
-            where = f"{table}, line {reader.line_num}"
-            yield (
-                clip_id(row.get(ID_COLUMN) or "", where),
-                {
-                    name: _number(value, name, where)
-                    for name, value in row.items()
-                    if name is not None and name != ID_COLUMN
-                },
-            )
+    (_, header), *lines = _lines(table)
+    for number, cells in lines:
+        where = f"{table}, line {number}"
+        if len(cells) != len(header):
+            remedy = "Separate cells with commas, and write decimals with a point."
+            raise BadData(f"{where} has {len(cells)} cells, the header {len(header)}", remedy=remedy)
+        row = dict(zip(header, cells, strict=True))
+        yield clip_id(row.pop(ID_COLUMN), where), {name: _number(text, name, where) for name, text in row.items()}
 
 
 def clip_id(text: str, where: str) -> str:
@@ -117,29 +127,34 @@ def clip_id(text: str, where: str) -> str:
     return whole.zfill(ID_DIGITS) if whole.isdigit() else Path(name).stem if Path(name).suffix else name
 
 
-def _number(text: str | None, name: str, where: str) -> float:
-    if text is None or not text.strip():
-        return float("nan")
+def _number(text: str, name: str, where: str) -> float:
     try:
-        return float(text)
+        value = float(text or "nan")
     except ValueError:
+        value = math.inf
+    if math.isinf(value):
         remedy = "Write a number, or leave the cell empty where nobody said."
-        raise BadData(f"{where}: {name} is {text!r}, not a number", remedy=remedy) from None
+        raise BadData(f"{where}: {name} is {text!r}, not a number", remedy=remedy)
+    return value
 
 
 def _test_ids(root: Path) -> list[str]:
     """List the test clips: those of the organisers' list (whose zeros are no labels), else those that are there."""
     for folder in TEST_FOLDERS:
         if table := _first(root / folder, TEST):
-            return sorted(id_ for id_, _ in _rows(table))
+            return sorted(id_ for id_, _ in _rows(table)) if ID_COLUMN in _header(table) else []
     for folder in TEST_FOLDERS:
         if (root / folder / "raw").is_dir():
-            return sorted(path.stem for path in (root / folder / "raw").iterdir() if _is_clip(path))
+            return sorted(_id_of(path) for path in (root / folder / "raw").iterdir() if _is_clip(path))
     return []
 
 
 def _is_clip(path: Path) -> bool:
-    return path.is_file() and path.name != "Thumbs.db" and not path.name.startswith(".")
+    return path.is_file() and path.suffix.lower() in MEDIA_SUFFIXES and not path.name.startswith(".")
+
+
+def _id_of(path: Path) -> str:
+    return clip_id(path.stem, str(path))
 
 
 def _check_ids(root: Path, rows: Mapping[str, Sequence[tuple[str, Mapping[str, float]]]], tests: Sequence[str]) -> None:
@@ -160,17 +175,16 @@ class _Files:
     def __init__(self, root: Path) -> None:
         tests = [root / name for name in TEST_FOLDERS]
         self._root = root
-        self._media = self._by_stem([root / "raw", *(folder / "raw" for folder in tests)])
-        self._words = self._by_stem([root / "text", *(folder / "text" for folder in tests)], suffixes=WORD_SUFFIXES)
+        self._media = _by_id([root / "raw", *(folder / "raw" for folder in tests)], sorted(MEDIA_SUFFIXES))
+        self._words = _by_id([root / "text", *(folder / "text" for folder in tests)], WORD_SUFFIXES)
         faces = [root / "face_images", *(folder / "face_images" for folder in tests)]
-        self._faces = {path.name: path for folder in faces if folder.is_dir() for path in folder.iterdir()}
-
-    @staticmethod
-    def _by_stem(folders: Sequence[Path], suffixes: Sequence[str] = ()) -> dict[str, Path]:
-        paths = [p for folder in folders if folder.is_dir() for p in sorted(folder.iterdir()) if _is_clip(p)]
-        if suffixes:
-            paths = sorted((p for p in paths if p.suffix in suffixes), key=lambda p: -suffixes.index(p.suffix))
-        return {path.stem: path for path in paths}
+        self._faces = {
+            clip_id(path.name, str(path)): path
+            for folder in faces
+            if folder.is_dir()
+            for path in folder.iterdir()
+            if path.is_dir()
+        }
 
     def clip(self, id_: str, part: str) -> Clip:
         expected = self._root / ("raw" if part != "test" else "test_data/raw") / f"{id_}.mp4"
@@ -181,3 +195,10 @@ class _Files:
             faces=self._faces.get(id_),
             part=part,
         )
+
+
+def _by_id(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[str, Path]:
+    """List files by their clip's id; of a clip that has several, the first suffix counts."""
+    found = [p for folder in folders if folder.is_dir() for p in sorted(folder.iterdir())]
+    known = [p for p in found if p.suffix.lower() in suffixes and not p.name.startswith(".")]
+    return {_id_of(p): p for p in sorted(known, key=lambda p: -suffixes.index(p.suffix.lower()))}

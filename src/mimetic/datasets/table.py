@@ -8,8 +8,10 @@ whose cells are mostly numbers is a target. Features go to ``NAME.features/`` be
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +53,7 @@ def open_table(path: Path) -> Dataset:
         )
     }
     if known["path"] is None and known["text"] is None:
-        remedy = f"One of its columns has to be called {', '.join((*PATH_COLUMNS, *TEXT_COLUMNS))}."
+        remedy = f"Separated by commas, one column is called {', '.join((*PATH_COLUMNS, *TEXT_COLUMNS))}."
         raise BadData(f"{path} has no column with paths or texts", remedy=remedy)
     targets = tuple(name for name in header if name not in known.values() and _is_numeric(rows, name))
     if not targets:
@@ -70,16 +72,23 @@ def _read(path: Path) -> tuple[list[str], Rows]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         try:
-            rows = [
-                (reader.line_num, {name: value or "" for name, value in row.items() if name is not None})
-                for row in reader
-            ]
+            rows = [(reader.line_num, _cells(row, f"{path}, line {reader.line_num}")) for row in reader]
         except (csv.Error, UnicodeDecodeError) as error:
             raise BadData(f"{path} is no CSV ({error})", remedy="Save it as CSV in UTF-8.") from None
         header = list(reader.fieldnames or ())
+    if len(set(header)) < len(header):
+        raise BadData(f"{path} has two columns of one name", remedy=f"Its columns: {', '.join(header)}.")
     if not rows:
         raise BadData(f"{path} has no rows", remedy="Each clip needs a line below the header.")
     return header, rows
+
+
+def _cells(row: Mapping[str | None, Any], where: str) -> dict[str, str]:
+    """Give a row's cells by column; a row that has more or fewer than the header is refused."""
+    if None in row or any(value is None for value in row.values()):
+        remedy = "Separate cells with commas, quote those that hold one, and write decimals with a point."
+        raise BadData(f"{where} has more or fewer cells than the header", remedy=remedy)
+    return {str(name): value for name, value in row.items()}
 
 
 def _column(header: Sequence[str], names: Sequence[str]) -> str | None:
@@ -94,10 +103,9 @@ def _is_numeric(rows: Rows, name: str) -> bool:
 
 def _parses(text: str) -> bool:
     try:
-        float(text)
+        return not math.isinf(float(text))
     except ValueError:
         return False
-    return True
 
 
 def _labels(path: Path, rows: Rows, targets: Sequence[str]) -> NDArray[np.float64]:
