@@ -65,6 +65,22 @@ def test_the_zeros_of_the_organisers_test_list_are_no_labels(tmp_path: Path) -> 
     assert np.isnan(dataset.labels[dataset.indices("test")]).all()
 
 
+def test_files_are_found_by_id_however_they_spell_it_and_junk_is_none(tmp_path: Path) -> None:
+    root = layout(tmp_path / "data")
+    (root / "raw" / "2.mp4").write_bytes(b"")
+    for name in ("9.mp4", "desktop.ini"):
+        (root / "test_data" / "raw" / name).write_bytes(b"")
+    clips = {clip.id: clip for clip in open_dataset(root).clips}
+    assert clips["00002"].path == root / "raw" / "2.mp4"
+    assert [id_ for id_, clip in clips.items() if clip.part == "test"] == ["00009", "00020", "00021"]
+
+
+def test_a_table_in_another_encoding_is_told(tmp_path: Path) -> None:
+    (tmp_path / "train_split.csv").write_bytes("Filename,Mitgefühl\n1,0\n".encode("latin-1"))
+    with pytest.raises(BadData, match="Save it as CSV in UTF-8"):
+        open_dataset(tmp_path)
+
+
 def test_columns_are_joined_by_name(tmp_path: Path) -> None:
     root = layout(tmp_path / "data")
     (root / "valid_split.csv").write_text("Filename,Empathic Pain,Admiration\n00012,0.1,0.3\n")
@@ -79,6 +95,9 @@ def test_columns_are_joined_by_name(tmp_path: Path) -> None:
         ("00000,0.5,0\n00000,0.1,0\n", r"the id 00000 stands twice in train"),
         ("00012,0.5,0\n", r"the id 00012 stands in train and in valid"),
         (",0.5,0\n", r"line 2: there is no Filename"),
+        ("00000,0,5,0\n", r"line 2 has 4 cells, the header 3"),
+        ("00000,0.5\n", r"line 2 has 2 cells, the header 3"),
+        ("00000,inf,0\n", r"line 2: Admiration is 'inf', not a number"),
     ],
 )
 def test_a_bad_table_is_told_with_its_line(tmp_path: Path, train: str, message: str) -> None:
@@ -133,6 +152,10 @@ def test_texts_alone_are_clips_too(tmp_path: Path) -> None:
         ("path,x\na.mp4,1\na.mp4,2\n", r"line 3: the id 'a.mp4' stands twice"),
         ("path,part,x\na.mp4,training,1\n", r"line 2: there is no part 'training'"),
         ("path,x\n", "has no rows"),
+        ("path,x\na.mp4,0,5\n", r"line 2 has more or fewer cells"),
+        ("path,x,y\na.mp4,0\n", r"line 2 has more or fewer cells"),
+        ("path,x,x\na.mp4,0,1\n", r"has two columns of one name"),
+        ("path,x\na.mp4,1\nb.mp4,2\nc.mp4,1e999\n", r"line 4: x is '1e999', not a number"),
     ],
 )
 def test_a_bad_csv_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:

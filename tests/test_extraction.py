@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import mimetic.extraction
 from clips import write_clip, write_layout
 from mimetic.datasets import open_dataset
 from mimetic.extraction import extract
-from mimetic.features import LIGHT, features
+from mimetic.features import LIGHT, Feature, features
 from mimetic.media import Media
 from mimetic.reading import ClipReader, Taken
 from mimetic.records import Clip, UsageError
@@ -122,6 +123,60 @@ def test_a_clip_that_changed_is_read_again_and_what_it_replaces_is_gone(layout: 
     extract([clip], features(["logmel"]), store, workers=0)
     assert not np.array_equal(store["logmel"]["a"].values, first)
     assert len(list((tmp_path / "store").rglob("*.arrow"))) == 1
+
+
+def test_what_was_read_in_part_says_so_and_is_used(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mkv", seconds=3.0)
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    taken = ClipReader(features(["motion-blocks"]))(Clip(id="cut", path=cut))["motion-blocks"]
+    assert taken.track is not None
+    assert taken.reason is not None
+    assert taken.reason.startswith("in part: ")
+
+
+def test_whatever_a_clip_s_trouble_is_the_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = [Clip(id=name, path=write_clip(tmp_path / f"{name}.mp4", seed=i)) for i, name in enumerate("abc")]
+    read = ClipReader._read
+
+    def troubled(self: ClipReader, clip: Clip) -> dict[str, Taken]:
+        if clip.id == "b":
+            raise ZeroDivisionError("by nothing")
+        return read(self, clip)
+
+    monkeypatch.setattr(ClipReader, "_read", troubled)
+    summary = extract(clips, features(["logmel"]), Store(tmp_path / "store"), workers=0)["logmel"]
+    assert summary.failures == [("b", "ZeroDivisionError: by nothing")]
+
+
+class Crashing:
+    """Reads like a ``ClipReader``, but a picture takes the process down."""
+
+    def __init__(self, wanted: tuple[Feature, ...]) -> None:
+        self._keys = [feature.key for feature in wanted]
+
+    def __call__(self, clip: Clip) -> dict[str, Taken]:
+        if "motion-blocks" in self._keys:
+            os.abort()
+        return {key: Taken(None, f"{key} was read") for key in self._keys}
+
+
+@dataclass(frozen=True)
+class MakeCrashing:
+    features: tuple[Feature, ...]
+
+    def __call__(self) -> Crashing:
+        return Crashing(self.features)
+
+
+def test_a_crash_in_one_view_costs_that_view_of_that_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mimetic.extraction, "_Make", MakeCrashing)
+    clip = Clip(id="a", path=write_clip(tmp_path / "a.mp4"), text="so")
+    summaries = extract([clip], ALL, Store(tmp_path / "store"), workers=1)
+    reasons = {key: summary.failures[0][1] for key, summary in summaries.items()}
+    assert reasons["words-hashed"] == "words-hashed was read"
+    assert reasons["logmel"] == "logmel was read"
+    assert reasons["motion-blocks"] == "crashed its worker (SIGABRT)"
 
 
 def test_another_data_set_s_features_are_not_replaced(tmp_path: Path) -> None:

@@ -43,6 +43,19 @@ def test_settings_change_one_field_and_drop_what_was_published() -> None:
         ({"parts.0.feature": "logmell"}, r"no extractor 'logmell'. Did you mean logmel\?"),
         ({"fusion": "mlp"}, r"no fusion 'mlp'"),
         ({"name.first": 1}, r"no setting 'name.first'"),
+        ({"parts": 3}, r"parts is 3. It has to be a list"),
+        ({"parts": [3]}, r"parts is \[3\]. It has to be a list"),
+        ({"fit": 3}, r"fit is 3. It has to be a table"),
+        ({"parts.0.options": 3}, r"options is 3. It has to be a table"),
+        ({"parts.0.options.foo": 1}, r"encoder 'mlp' has no option 'foo'. Its options: hidden, dropout"),
+        ({"options.width": 3}, r"fusion 'concat' has no option 'width'"),
+        ({"parts.0.options.hidden": 2.5}, r"hidden is 2.5. It has to be a whole number"),
+        ({"parts.0.options.dropout": 2}, r"dropout is 2. It is a share"),
+        ({"fit.epochs": 0}, r"fit.epochs is 0. It has to be a number, 1 or more"),
+        ({"fit.rate": float("nan")}, r"fit.rate is nan"),
+        ({"fit.loss": {"ccc": "a"}}, r"fit.loss.ccc is 'a'"),
+        ({"fit.loss": {"cc": 1.0}}, r"no loss 'cc'. Did you mean ccc\?"),
+        ({"modality_dropout": 1.5}, r"modality_dropout is 1.5"),
     ],
 )
 def test_a_wrong_setting_is_told(settings: dict[str, object], message: str) -> None:
@@ -80,7 +93,13 @@ def test_what_is_told_of_a_recipe_does_not_decide_its_numbers() -> None:
     assert told.content == RECIPES["light"].content
 
 
+def test_another_encoder_starts_from_its_own_options() -> None:
+    changed = with_settings(with_settings(RECIPES["light"], {"parts.0.options.hidden": 8}), {"parts.0.encoder": "gru"})
+    assert changed.parts[0].options == {}
+
+
 def test_a_feature_has_one_spelling() -> None:
+    assert feature("face-appearance+align=False").key == "face-appearance"
     plain = feature("face-appearance+detector=centre")
     assert plain.key == "face-appearance"
     made = feature("face-appearance+size=96+detector=mediapipe")
@@ -91,7 +110,13 @@ def test_a_feature_has_one_spelling() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("logmel+hop=3", r"extractor 'logmel' has no option 'hop'"), ("logmel+hop", r"Write name\+option=value")],
+    [
+        ("words-hashed+dim=0", r"dim is 0. It has to be a whole number above 0"),
+        ("words-hashed+dim=abc", r"dim is 'abc'"),
+        ("face-appearance+align=2", r"align is 2. It has to be true or false"),
+        ("logmel+hop=3", r"extractor 'logmel' has no option 'hop'"),
+        ("logmel+hop", r"Write name\+option=value"),
+    ],
 )
 def test_an_option_that_does_not_exist_is_told(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from mimetic.batches import load_tracks
-from mimetic.features import feature
+from mimetic.features import EXTRACTORS, feature
 from mimetic.network import score_tracks
 from mimetic.recipes import Recipe, with_settings
-from mimetic.records import BadData, BadRun, Dataset, Json, StoreError
+from mimetic.records import BadData, BadRun, Dataset, Json, MimeticError, StoreError
 from mimetic.runs import Run, runs_of
 from mimetic.scores import mean_pearson
 from mimetic.store import Store
@@ -179,6 +179,29 @@ def test_a_run_whose_file_is_gone_or_cut_off_is_told_with_the_file(
         return
     with pytest.raises(BadRun, match=f"{name} is missing or damaged"):
         _ = {"model.safetensors": Run.network, "scores.arrow": outcome_of, "history.jsonl": history_of}[name](Run(path))
+
+
+def test_a_run_that_is_being_written_is_not_one_of_its_system(fusion: Run, tmp_path: Path) -> None:
+    shutil.copytree(fusion.path.parent, tmp_path / "both-1")
+    shutil.copytree(fusion.path, tmp_path / "both-1" / ".seed-1.99.part")
+    assert [run.seed for run in runs_of([tmp_path / "both-1"])] == [0]
+    assert [run.seed for run in runs_of([tmp_path])] == [0]
+
+
+def test_a_run_is_not_used_with_features_that_are_computed_otherwise(
+    fusion: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = replace(EXTRACTORS["logmel"], revision="99")
+    monkeypatch.setitem(EXTRACTORS, "logmel", newer)
+    with pytest.raises(BadRun, match="learned from logmel as it was computed then"):
+        Run(fusion.path).network()
+
+
+def test_a_training_that_comes_to_nothing_is_no_run(material: tuple[Dataset, Store], tmp_path: Path) -> None:
+    mad = with_settings(single(), {"fit.rate": 1e30, "fit.max_norm": 1e30})
+    with pytest.raises(MimeticError, match="has a loss of"):
+        train(*arguments(material, mad), tmp_path / "runs")
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def outcome_of(run: Run) -> object:

@@ -117,7 +117,7 @@ def _replaced(buckets: Sequence[Bucket], places: NDArray[np.intp]) -> tuple[Buck
 
 
 def load_tracks(store: Store, wanted: Feature, dataset: Dataset) -> Ragged:
-    """Map one feature of every clip, in the data set's order; a clip with a reason has none.
+    """Map one feature of every clip, in the data set's order; a clip without rows has none.
 
     Raises
     ------
@@ -133,5 +133,5 @@ def load_tracks(store: Store, wanted: Feature, dataset: Dataset) -> Ragged:
     if any(stored.newest(clip.id).identity != wanted.identity for clip in dataset.clips):
         remedy = f"Run `mimetic extract` with --with {wanted.key}."
         raise StoreError(f"{store.path} holds {wanted.key} as another version computed it", remedy=remedy)
-    tracks = (None if stored.reason(clip.id) else stored[clip.id] for clip in dataset.clips)
+    tracks = (stored[clip.id] if stored.length(clip.id) else None for clip in dataset.clips)
     return Ragged(tracks, wanted.dim)

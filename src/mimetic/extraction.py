@@ -194,7 +194,9 @@ def _work(plan: _Plan, workers: int, limit: float) -> Iterator[tuple[int, list[d
         items = [plan.clips[row] for _, row in jobs]
         for job, result in unordered(_Make(lacking), items, workers=workers, limit=limit):
             shard, row = jobs[job]
-            held[shard][row] = _lost(lacking, result) if isinstance(result, Lost) else result
+            held[shard][row] = (
+                _piecewise(lacking, plan.clips[row], result, limit) if isinstance(result, Lost) else result
+            )
             yield shard, None
             if len(held[shard]) == len(plan.shard(shard)):
                 rows = held.pop(shard)
@@ -211,8 +213,17 @@ class _Make:
         return ClipReader(self.features)
 
 
-def _lost(features: Sequence[Feature], lost: Lost) -> dict[str, Taken]:
-    return {feature.key: Taken(None, lost.reason) for feature in features}
+def _piecewise(features: Sequence[Feature], clip: Clip, lost: Lost, limit: float) -> dict[str, Taken]:
+    """Read a clip that took its worker down once more, a view at a time: what ends one need not end the others."""
+    views = dict.fromkeys(feature.entry.view for feature in features)
+    if len(views) == 1:
+        return {feature.key: Taken(None, lost.reason) for feature in features}
+    taken: dict[str, Taken] = {}
+    for view in views:
+        alike = tuple(feature for feature in features if feature.entry.view == view)
+        for _, result in unordered(_Make(alike), [clip], workers=1, limit=limit):
+            taken |= _piecewise(alike, clip, result, limit) if isinstance(result, Lost) else result
+    return taken
 
 
 def _write(plan: _Plan, shard: int, feature: Feature, results: Sequence[Mapping[str, Taken]], store: Store) -> None:

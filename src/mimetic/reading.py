@@ -17,14 +17,14 @@ from threadpoolctl import ThreadpoolController
 from mimetic.faces import FaceView
 from mimetic.features import Feature
 from mimetic.media import Media
-from mimetic.records import Clip, ClipError, Extraction, NoStream, Piece, Sound, Track
+from mimetic.records import Clip, ClipError, Extraction, MimeticError, NoStream, Piece, Sound, Track
 from mimetic.store import digest
 from mimetic.words import read_words
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one clip gave for one feature: a track or a reason, and the processor seconds it took."""
+    """What one clip gave for one feature: a track, the reason why there is none or only a part, processor seconds."""
 
     track: Track | None
     reason: str | None
@@ -47,7 +47,13 @@ class ClipReader:
         With one thread for linear algebra, wherever this runs: a sum over two threads rounds differently.
         """
         with self._threads.limit(limits=1, user_api="blas"):
-            return self._read(clip)
+            try:
+                return self._read(clip)
+            except MimeticError:
+                raise
+            except Exception as error:  # whatever it is, it is this clip's trouble, and not the others'
+                reason = f"{type(error).__name__}: {error}"
+                return {feature.key: Taken(None, reason) for feature in self._features}
 
     def _read(self, clip: Clip) -> dict[str, Taken]:
         flows = {f.key: _Flow(f, self._extractors[f.key].begin()) for f in self._features}
@@ -102,7 +108,10 @@ class ClipReader:
                 if flow.rate == rate:
                     flow.add(faces[flow.face_view] if flow.view == "faces" else piece)
         for flow in flows:
-            flow.reason = flow.reason or media.reasons.get("audio" if flow.view == "audio" else "frames")
+            heard = flow.view == "audio"
+            noun = "sound" if heard else "picture"
+            damage = [warning for warning in media.warnings if warning.startswith((noun, "file"))]
+            flow.reason = media.reasons.get("audio" if heard else "frames") or "; ".join(damage) or None
 
     def _given_faces(self, clip: Clip, flows: Sequence[_Flow]) -> None:
         for flow in flows:
@@ -139,7 +148,7 @@ class _Flow:
             return Taken(None, self.reason or f"no {self.view} in it", seconds)
         if not np.abs(track.values).max() <= np.finfo(self.dtype).max:
             return Taken(None, f"its values are not finite in {self.dtype}", seconds)
-        return Taken(rounded(track, self.dtype), None, seconds)
+        return Taken(rounded(track, self.dtype), self.reason and f"in part: {self.reason}", seconds)
 
 
 def rounded(track: Track, dtype: str) -> Track:

@@ -9,18 +9,39 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from mimetic.encoders import ENCODERS
 from mimetic.features import feature
 from mimetic.fusions import FUSIONS
-from mimetic.records import Json, UsageError, find
+from mimetic.records import Entry, Json, UsageError, find
+from mimetic.scores import METRICS
 
 POSTER_LOSS = {"ccc": 0.7, "mse": 0.3}
+
+
+def _at_least(least: float, value: object, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
+        raise UsageError(f"{name} is {value!r}", remedy=f"It has to be a number, {least:g} or more.")
+
+
+def _check_options(options: Mapping[str, Any], entry: Entry, name: str) -> None:
+    """Refuse options that an entry does not have, or of another type than its defaults."""
+    for option, value in options.items():
+        if option not in entry.options:
+            known = ", ".join(entry.options) or "none"
+            raise UsageError(f"{name} has no option {option!r}", remedy=f"Its options: {known}.")
+        whole = isinstance(entry.options[option], int)
+        _at_least(1 if whole else 0, value, f"{name}'s {option}")
+        if whole and not isinstance(value, int):
+            raise UsageError(f"{name}'s {option} is {value!r}", remedy="It has to be a whole number.")
+        if option == "dropout" and value > 1:
+            raise UsageError(f"{name}'s dropout is {value!r}", remedy="It is a share, 0 to 1.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +56,15 @@ class Fit:
     loss: Mapping[str, float] = field(default_factory=lambda: dict(POSTER_LOSS))
     plateau: int = 3  # epochs without a better validation score before the rate is halved
     patience: int = 10  # ... before the training ends
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "clips"):
+            _at_least(1, getattr(self, name), f"fit.{name}")
+        for name in ("rate", "decay", "max_norm", "plateau", "patience"):
+            _at_least(0, getattr(self, name), f"fit.{name}")
+        for name, weight in self.loss.items():
+            find(METRICS, name, "loss")
+            _at_least(0, weight, f"fit.loss.{name}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,9 +102,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for part in self.parts:
-            find(ENCODERS, part.encoder, "encoder")
+            _check_options(part.options, find(ENCODERS, part.encoder, "encoder"), f"encoder {part.encoder!r}")
             feature(part.feature)
-        find(FUSIONS, self.fusion, "fusion")
+        _check_options(self.options, find(FUSIONS, self.fusion, "fusion"), f"fusion {self.fusion!r}")
+        _at_least(0, self.adapt, "adapt")
+        _at_least(0, self.modality_dropout, "modality_dropout")
+        if self.modality_dropout > 1:
+            raise UsageError(f"modality_dropout is {self.modality_dropout}", remedy="It is a share, 0 to 1.")
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -163,6 +197,8 @@ def read_recipe(path: Path) -> Recipe:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is no recipe ({error})", remedy="Write its fields as TOML.") from None
     base = content.pop("base", None)
+    if base is not None and not isinstance(base, str):
+        raise UsageError(f"{path}: base is {base!r}", remedy="It has to be a recipe's name.")
     content.setdefault("name", path.stem)
     if base is None:
         return from_json(content, where=str(path))
@@ -187,6 +223,8 @@ def _set(content: Json, name: str, value: Any) -> None:
     *path, last = name.split(".")
     for step in path:
         place = _step(place, step, name)
+    if last == "encoder" and isinstance(place, dict) and "options" in place:
+        place["options"] = {}  # they were another encoder's
     if isinstance(place, list):
         place[_number(step=last, of=place, name=name)] = value
     elif last in place or (path and path[-1] in ("options", "loss")):
@@ -222,7 +260,10 @@ def as_json(recipe: Recipe) -> Json:
 def from_json(content: Mapping[str, Any], *, where: str) -> Recipe:
     """Build a recipe from plain JSON; ``where`` names the source in errors."""
     fields = dict(content)
-    fields["parts"] = tuple(_record(Part, part, f"{where}: parts") for part in fields.get("parts", ()))
+    parts = fields.get("parts", ())
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, Mapping) for part in parts):
+        raise UsageError(f"{where}: parts is {parts!r}", remedy="It has to be a list, each with feature and encoder.")
+    fields["parts"] = tuple(_record(Part, part, f"{where}: parts") for part in parts)
     if not fields["parts"]:
         raise UsageError(f"{where}: a recipe needs parts", remedy="Each has a feature and an encoder.")
     recipe: Recipe = _record(Recipe, fields, where)
@@ -242,8 +283,11 @@ def _record(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
-    if hint is Fit:
-        return value if isinstance(value, Fit) else _record(Fit, value, where)
+    if hint is Fit and isinstance(value, Mapping):
+        return _record(Fit, value, where)
+    kind = get_origin(hint) or hint
+    if (kind is Mapping and not isinstance(value, Mapping)) or (hint is Fit and not isinstance(value, Fit)):
+        raise UsageError(f"{where} is {value!r}", remedy="It has to be a table of settings.")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint in (int, float, str, bool) and type(value) is not hint:

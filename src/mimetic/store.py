@@ -35,7 +35,7 @@ SUFFIX = ".arrow"
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Row:
-    """One clip's line in a shard: its track, or the reason why there is none; ``source`` says made from what."""
+    """One clip's line in a shard: its track, the reason if there is none or only a part; ``source`` says of what."""
 
     clip: str
     source: str
@@ -220,7 +220,7 @@ class StoredFeature(Mapping[str, Track]):
         return len(self._rows)
 
     def reason(self, clip: str) -> str | None:
-        """Say why the clip has no track; ``None`` where it has one."""
+        """Say why the clip has no track, or only a part of one; ``None`` where it has it whole."""
         shard, row = self._rows[clip]
         return shard.reasons[row]
 

@@ -156,6 +156,8 @@ def feature(text: str, table: Mapping[str, ExtractorEntry] = EXTRACTORS) -> Feat
     if unknown:
         known = ", ".join([*entry.options, *entry.view_options]) or "none"
         raise UsageError(f"extractor {name!r} has no option {sorted(unknown)[0]!r}", remedy=f"Its options: {known}.")
+    for option, value in chosen.items():
+        _check_option(name, option, value, {**entry.options, **entry.view_options}[option])
     options = {key: chosen.get(key, value) for key, value in entry.options.items()}
     view_options = {key: chosen.get(key, value) for key, value in entry.view_options.items()}
     defaults = {**entry.options, **entry.view_options}
@@ -169,10 +171,24 @@ def features(texts: Iterable[str], table: Mapping[str, ExtractorEntry] = EXTRACT
     return tuple({f.key: f for f in (feature(text, table) for text in texts)}.values())
 
 
+def _check_option(name: str, option: str, value: Any, default: Any) -> None:
+    """Refuse a value of another type than the default's, and numbers that count nothing."""
+    if isinstance(default, bool):
+        good, told = isinstance(value, bool), "true or false"
+    elif isinstance(default, int):
+        good, told = type(value) is int and value > 0, "a whole number above 0"
+    else:
+        good, told = default is None or isinstance(value, str), "a name"
+    if not good:
+        raise UsageError(f"{name}'s {option} is {value!r}", remedy=f"It has to be {told}.")
+
+
 def _option(text: str, pair: str) -> tuple[str, Any]:
     name, equals, value = pair.partition("=")
     if not equals:
         raise UsageError(f"{text!r} is not an extractor with options", remedy="Write name+option=value.")
+    if value.lower() in ("true", "false"):
+        return name, value.lower() == "true"
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:
