@@ -217,6 +217,16 @@ def test_a_wrong_call_is_one_clear_line_and_leaves_nothing(
     assert tree(tmp_path) == before
 
 
+def test_features_of_data_that_cannot_be_written_are_kept_here(
+    layout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mimetic.calls._is_writable", lambda place: False)
+    code, told = call_json("extract", layout, "--with", "words-hashed", "--workers", 0, capsys=capsys)
+    assert (code, told["store"]) == (1, "data.features")
+    assert (tmp_path / "data.features" / "words-hashed").is_dir()
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written_is_told(
     layout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

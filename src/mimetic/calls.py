@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,23 @@ from mimetic.transcripts import read_table
 
 
 def store_of(dataset: Dataset, told: Path | None, *, default: Path | None = None) -> Store:
-    """Open the store that was told, or the data set's own, or the default."""
+    """Open the store that was told, or the data set's own, or the default.
+
+    Where a data set's own cannot be written, it is ``NAME.features`` in the working directory, and that is said.
+    """
     place = told or dataset.store or default
     if place is None:
         raise UsageError("there is no natural place for the features of these clips", remedy="Give --store DIR.")
+    if told is None and not _is_writable(place):
+        elsewhere = Path(f"{dataset.name}.features")
+        sys.stderr.write(f"{place} cannot be written: features are kept in {elsewhere}\n")
+        return Store(elsewhere)
     return Store(place)
+
+
+def _is_writable(place: Path) -> bool:
+    there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+    return os.access(there, os.W_OK)
 
 
 def worded(dataset: Dataset, words: Path | None) -> Dataset:
