@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +237,19 @@ def test_a_folder_that_cannot_be_written_is_told(
     code, _, err = call("extract", layout, "--store", tmp_path / "s", "--workers", 0, capsys=capsys)
     assert code == 2
     assert "Permission denied" in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_job_that_is_stopped_says_that_it_goes_on(tmp_path: Path) -> None:
+    layout = write_layout(tmp_path / "data", train=40, valid=1, test=0)
+    words = [sys.executable, "-m", "mimetic.cli", "extract", str(layout), "--with", "motion-blocks", "--workers", "1"]
+    job = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "data" / "features").exists() and job.poll() is None:
+        time.sleep(0.01)
+    job.send_signal(signal.SIGINT)
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == 130
+    assert err.splitlines()[-1] == "stopped: the same command goes on where it was"
 
 
 def test_help_comes_without_torch() -> None:

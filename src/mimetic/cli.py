@@ -387,8 +387,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         told = UsageError(f"{error.filename or 'a file'}: {error.strerror or error}", remedy="Choose another place.")
         code = _fail(told, as_json="--json" in words)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("stopped: the same command goes on where it was\n")
         code = STOPPED
+    if code == STOPPED:  # typer itself turns Ctrl-C into it, without a word
+        sys.stderr.write("stopped: the same command goes on where it was\n")
     sys.exit(code or 0)
 
 
