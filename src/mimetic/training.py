@@ -83,14 +83,15 @@ def train(
         trainer = _Trainer(recipe, material, before, seed, torch.device(device))
         for line in trainer.epochs():
             watch(recipe, seed, line)
+        outcome = trainer.outcome()
     return write_run(
         out,
         recipe=recipe,
         signature=signature,
         facts=_facts(recipe, material, trainer),
-        network=trainer.best(),
+        network=trainer.network,
         history=trainer.history,
-        outcome=trainer.outcome(),
+        outcome=outcome,
     )
 
 
@@ -274,14 +275,9 @@ class _Trainer:
         """Score clips with the network as it stands, ``(clip, target)``."""
         return score_tracks(self.network.eval(), self.material.parts, clips, self.device)
 
-    def best(self) -> Network:
-        """Give the network of the best epoch."""
-        self.network.load_state_dict(self._best)
-        return self.network
-
     def outcome(self) -> Outcome:
-        """Score every clip of the data set with the network of the best epoch."""
-        self.best()
+        """Go back to the network of the best epoch, and score every clip of the data set with it."""
+        self.network.load_state_dict(self._best)
         dataset = self.material.dataset
         everybody = np.arange(len(dataset.clips))
         return Outcome(
