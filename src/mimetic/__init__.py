@@ -4,6 +4,7 @@ The house, in the order of the river (a module imports only from those above it)
 
     records                                              the nouns, the protocols, the tree of errors
     scores parallel                                      formulas; a map over processes
+    models checkpoints                                   what a pretrained extractor is; where its files are
     pieces media detectors faces words transcripts       a path becomes views
     features encoders fusions                            views become tracks, vectors, scores: open tables
     store reading splits batches datasets                tracks on disk; a clip read once; who trains; who is in it

@@ -157,8 +157,9 @@ def rounded(track: Track, dtype: str) -> Track:
 
 
 def _told(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the options that nobody chose."""
-    return {name: value for name, value in options.items() if value is not None}
+    """Leave out the options that nobody chose; a detector knows its own by shorter names."""
+    shorter = {"detector_model": "model", "crop_fps": "fps"}
+    return {shorter.get(name, name): value for name, value in options.items() if value is not None}
 
 
 def _refuse(flows: Sequence[_Flow], reason: str) -> None:

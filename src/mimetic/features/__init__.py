@@ -1,94 +1,28 @@
-"""A view becomes a Track. To add an extractor: a file here, a line in the table.
+"""A view becomes a Track. To add an extractor: a file here, a line in ``table.py``.
 
 A *feature* is an extractor with its options, written as ``name`` or ``name+option=value+option=value``: the words
-of the command line, of recipes, and of the folders in a store.
+of the command line, of recipes, and of the folders in a store. Every one with a rate has the option ``rate``: its rows
+pooled into fixed bins.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from mimetic.records import Entry, Extractor, Json, UsageError, find
+from mimetic.checkpoints import MissingWeights, locate, read_config, weigh
+from mimetic.features.table import EXTRACTORS as EXTRACTORS
+from mimetic.features.table import LIGHT as LIGHT
+from mimetic.models import ExtractorEntry, ModelEntry
+from mimetic.records import Json, UsageError, find
 
-VIEWS = ("frames", "faces", "audio", "words")
+VIEWS = ("frames", "faces", "audio", "words", "imported")
 
 HALF_FROM_DIM = 256
 """From this many columns on a track is stored in float16: model states survive it, millimetres do not."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExtractorEntry(Entry):
-    """An extractor: the view it takes, the modality it speaks for, and the shape of its track.
-
-    ``rate`` is in hertz, 0 for one vector a clip. ``view_options`` say how the view itself is made (for faces:
-    detector, size, align). ``revision`` pins the model, or counts our own changes of what is computed.
-    """
-
-    view: str
-    modality: str
-    dim: int
-    rate: float
-    view_options: Mapping[str, Any] = field(default_factory=dict)
-    model: str = "none"
-    revision: str = "1"
-
-
-FACES = {"detector": "centre", "size": 160, "align": False, "margin": None, "model": None, "fps": None}
-"""How a face crop is made. ``None`` leaves it to the detector, which has a use for some of them only."""
-
-EXTRACTORS: dict[str, ExtractorEntry] = {
-    "words-hashed": ExtractorEntry(
-        target="mimetic.features.hashed:HashedWords",
-        about="words and pairs of words, hashed",
-        options={"dim": 512},
-        view="words",
-        modality="text",
-        dim=512,
-        rate=0.0,
-    ),
-    "logmel": ExtractorEntry(
-        target="mimetic.features.prosody:LogMel",
-        about="log-mel bands, pitch, energy, voicing",
-        view="audio",
-        modality="audio",
-        dim=48,
-        rate=50.0,
-    ),
-    "face-appearance": ExtractorEntry(
-        target="mimetic.features.appearance:Appearance",
-        about="grey thumbnail, gradients and colours of the face crop",
-        view="faces",
-        modality="vision",
-        dim=400,
-        rate=5.0,
-        view_options=FACES,
-    ),
-    "motion-blocks": ExtractorEntry(
-        target="mimetic.features.motion:MotionBlocks",
-        about="movement of the picture's blocks",
-        view="frames",
-        modality="motion",
-        dim=100,
-        rate=10.0,
-    ),
-    "motion-landmarks": ExtractorEntry(
-        target="mimetic.features.landmarks:MotionLandmarks",
-        about="facial landmarks and head pose, and how they move",
-        view="frames",
-        modality="motion",
-        dim=40,
-        rate=10.0,
-        model="mediapipe face_mesh",
-        revision="0.10.21",
-        extra="face",
-    ),
-}
-
-LIGHT = ("words-hashed", "logmel", "face-appearance", "motion-blocks")
-"""One extractor a modality, with nothing downloaded and no extra: what ``extract`` takes when not told."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,16 +33,38 @@ class Feature:
     entry: ExtractorEntry
     options: Mapping[str, Any]
     view_options: Mapping[str, Any]
+    pooled: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The entry's name."""
+        return self.key.partition("+")[0]
 
     @property
     def dim(self) -> int:
-        """Columns of the track."""
-        return int(self.options.get("dim", self.entry.dim))
+        """Columns of the track; of another model than the entry's own, as its configuration says.
+
+        Raises
+        ------
+        MissingWeights
+            if that model is not there.
+        """
+        if (told := self.options.get("dim")) is not None:
+            return int(told)
+        heads = self.options.get("heads", False)
+        if self.options.get("model") is None or not isinstance(self.entry, ModelEntry):
+            return int(self.entry.dim + 3 * heads)
+        return _width(read_config(self.checkpoint), scores=bool(self.entry.classes or heads), name=self.name)
+
+    @property
+    def sampling(self) -> float:
+        """Rows a second as they are extracted; of pictures: how many a second are looked at. 0: one a clip."""
+        return float(self.options.get("fps", self.entry.rate))
 
     @property
     def rate(self) -> float:
-        """Rows a second; 0 for one vector a clip."""
-        return float(self.options.get("rate", self.entry.rate))
+        """Rows a second of the track, after pooling; 0 for one vector a clip."""
+        return self.sampling if self.pooled is None else self.pooled
 
     @property
     def dtype(self) -> str:
@@ -116,24 +72,77 @@ class Feature:
         return "float16" if self.dim >= HALF_FROM_DIM else "float32"
 
     @property
+    def checkpoint(self) -> Path:
+        """The folder of the model's files.
+
+        Raises
+        ------
+        MissingWeights
+            if they are not on this machine, and the hub is out of reach.
+        """
+        return locate(self.options.get("model") or self.entry.model, self._revision, name=self.name)
+
+    @property
+    def _revision(self) -> str | None:
+        return self.entry.revision if self.options.get("model") is None else None
+
+    @property
     def identity(self) -> Json:
         """All that decides its values: what a store's rows are signed with."""
+        own = self.options.get("model") is not None
+        told = {key: value for key, value in self.options.items() if key != "model"}
         return {
-            "extractor": self.key.partition("+")[0],
-            "options": dict(self.options),
+            "extractor": self.name,
+            "options": told,
             "view": self.entry.view,
             "view_options": dict(self.view_options),
-            "model": self.entry.model,
-            "revision": self.entry.revision,
+            "model": weigh(self.checkpoint) if own else self.entry.model,
+            "revision": None if own else self.entry.revision,
             "dim": self.dim,
             "rate": self.rate,
             "dtype": self.dtype,
         }
 
-    def make(self) -> Extractor:
-        """Build the extractor."""
-        extractor: Extractor = self.entry.load()(**self.options)
-        return extractor
+    def matches(self, identity: Mapping[str, Any]) -> bool:
+        """Tell whether stored rows are this feature's.
+
+        Who made them (``"made"``: imported, simulated) is not asked; nor, where this feature's model is not on this
+        machine, what it weighs.
+        """
+        stored = {key: value for key, value in identity.items() if key != "made"}
+        try:
+            return stored == self.identity
+        except MissingWeights:
+            unknown = ("model", "dim", "dtype")
+            known = {**self._without_model(), "rate": self.rate}
+            return {key: value for key, value in stored.items() if key not in unknown} == known
+
+    def _without_model(self) -> Json:
+        told = {key: value for key, value in self.options.items() if key != "model"}
+        return {
+            "extractor": self.name,
+            "options": told,
+            "view": self.entry.view,
+            "view_options": dict(self.view_options),
+            "revision": None,
+        }
+
+    def make(self) -> Any:
+        """Build the extractor: an ``Extractor``, or a ``ModelExtractor`` where the entry is a ``ModelEntry``."""
+        if isinstance(self.entry, ModelEntry):
+            told = {key: value for key, value in self.options.items() if key not in ("model", "fps")}
+            return self.entry.load()(self.checkpoint, **told)
+        return self.entry.load()(**self.options)
+
+
+def _width(config: Json, *, scores: bool, name: str) -> int:
+    """Count the columns that a checkpoint gives, from its configuration."""
+    try:
+        hidden = int(config["hidden_size"])
+    except (KeyError, TypeError, ValueError):
+        remedy = "Its config.json has no hidden_size; give the columns as +dim=NUMBER if the extractor has that option."
+        raise UsageError(f"{name}: the model does not tell its width", remedy=remedy) from None
+    return hidden + scores * len(config.get("id2label") or {"0": "", "1": ""})
 
 
 def feature(text: str, table: Mapping[str, ExtractorEntry] = EXTRACTORS) -> Feature:
@@ -152,18 +161,19 @@ def feature(text: str, table: Mapping[str, ExtractorEntry] = EXTRACTORS) -> Feat
     name, *pairs = text.split("+")
     entry = find(table, name, "extractor")
     chosen = dict(_option(text, pair) for pair in pairs)
-    unknown = set(chosen) - set(entry.options) - set(entry.view_options)
-    if unknown:
-        known = ", ".join([*entry.options, *entry.view_options]) or "none"
-        raise UsageError(f"extractor {name!r} has no option {sorted(unknown)[0]!r}", remedy=f"Its options: {known}.")
+    pooled = _pooled(entry, name, chosen)
+    defaults = {**entry.options, **entry.view_options}
     for option, value in chosen.items():
-        _check_option(name, option, value, {**entry.options, **entry.view_options}[option])
+        if option not in defaults:
+            known = ", ".join([*defaults, *(["rate"] if entry.rate else [])]) or "none"
+            raise UsageError(f"extractor {name!r} has no option {option!r}", remedy=f"Its options: {known}.")
+        chosen[option] = _checked(entry, name, option, value, defaults[option])
     options = {key: chosen.get(key, value) for key, value in entry.options.items()}
     view_options = {key: chosen.get(key, value) for key, value in entry.view_options.items()}
-    defaults = {**entry.options, **entry.view_options}
-    changed = {key: value for key, value in sorted(chosen.items()) if value != defaults[key]}
-    key = "+".join([name, *(f"{option}={_spelling(value)}" for option, value in changed.items())])
-    return Feature(key=key, entry=entry, options=options, view_options=view_options)
+    changed = {key: value for key, value in chosen.items() if value != defaults[key]}
+    changed |= {"rate": pooled} if pooled is not None else {}
+    key = "+".join([name, *(f"{option}={_spelling(value)}" for option, value in sorted(changed.items()))])
+    return Feature(key=key, entry=entry, options=options, view_options=view_options, pooled=pooled)
 
 
 def features(texts: Iterable[str], table: Mapping[str, ExtractorEntry] = EXTRACTORS) -> tuple[Feature, ...]:
@@ -171,16 +181,35 @@ def features(texts: Iterable[str], table: Mapping[str, ExtractorEntry] = EXTRACT
     return tuple({f.key: f for f in (feature(text, table) for text in texts)}.values())
 
 
-def _check_option(name: str, option: str, value: Any, default: Any) -> None:
-    """Refuse a value of another type than the default's, and numbers that count nothing."""
+def _pooled(entry: ExtractorEntry, name: str, chosen: dict[str, Any]) -> float | None:
+    """Take the rate to which rows are pooled out of the options; ``None`` where they stay as they are."""
+    if "rate" not in chosen or not entry.rate:
+        return None
+    rate, most = chosen.pop("rate"), float(chosen.get("fps", entry.rate))
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= most:
+        raise UsageError(f"{name}'s rate is {rate!r}", remedy=f"It has to be a number above 0, at most {most:g}.")
+    return None if rate == most else float(rate)
+
+
+def _checked(entry: ExtractorEntry, name: str, option: str, value: Any, default: Any) -> Any:
+    """Give a value of its default's type; refuse others, numbers that count nothing, and what is no choice."""
     if isinstance(default, bool):
         good, told = isinstance(value, bool), "true or false"
     elif isinstance(default, int):
         good, told = type(value) is int and value > 0, "a whole number above 0"
+    elif isinstance(default, float):
+        good, told = type(value) in (int, float) and 0 < value < float("inf"), "a number above 0"
+        value = float(value) if good else value
+    elif isinstance(default, str):
+        good, told = True, ""
+        value = value if isinstance(value, str) else json.dumps(value)
     else:
-        good, told = default is None or isinstance(value, str), "a name"
+        good, told = True, ""
+    if good and option in entry.choices:
+        good, told = value in entry.choices[option], f"one of {', '.join(map(str, entry.choices[option]))}"
     if not good:
         raise UsageError(f"{name}'s {option} is {value!r}", remedy=f"It has to be {told}.")
+    return value
 
 
 def _option(text: str, pair: str) -> tuple[str, Any]:
