@@ -7,20 +7,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import mimetic.conveying
 import mimetic.extraction
 from clips import write_clip, write_layout
 from mimetic.datasets import open_dataset
 from mimetic.extraction import extract
 from mimetic.features import LIGHT, Feature, features
 from mimetic.media import Media
-from mimetic.reading import ClipReader, Taken
-from mimetic.records import Clip, UsageError
+from mimetic.reading import ClipReader, Message, Taken
+from mimetic.records import Clip, Track, UsageError
 from mimetic.store import Store
 
 ALL = features(LIGHT)
@@ -129,7 +131,7 @@ def test_what_was_read_in_part_says_so_and_is_used(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mkv", seconds=3.0)
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    taken = ClipReader(features(["motion-blocks"]))(Clip(id="cut", path=cut))["motion-blocks"]
+    taken = read(features(["motion-blocks"]), Clip(id="cut", path=cut))["motion-blocks"]
     assert taken.track is not None
     assert taken.reason is not None
     assert taken.reason.startswith("in part: ")
@@ -137,16 +139,26 @@ def test_what_was_read_in_part_says_so_and_is_used(tmp_path: Path) -> None:
 
 def test_whatever_a_clip_s_trouble_is_the_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips = [Clip(id=name, path=write_clip(tmp_path / f"{name}.mp4", seed=i)) for i, name in enumerate("abc")]
-    read = ClipReader._read
+    untroubled = ClipReader._read
 
-    def troubled(self: ClipReader, clip: Clip) -> dict[str, Taken]:
+    def troubled(self: ClipReader, clip: Clip) -> Iterator[Message]:
         if clip.id == "b":
             raise ZeroDivisionError("by nothing")
-        return read(self, clip)
+        yield from untroubled(self, clip)
 
     monkeypatch.setattr(ClipReader, "_read", troubled)
     summary = extract(clips, features(["logmel"]), Store(tmp_path / "store"), workers=0)["logmel"]
     assert summary.failures == [("b", "ZeroDivisionError: by nothing")]
+
+
+def told(reader: ClipReader, clip: Clip) -> dict[str, Taken]:
+    (last,) = reader(clip)
+    assert isinstance(last, dict)
+    return last
+
+
+def read(wanted: Sequence[Feature], clip: Clip) -> dict[str, Taken]:
+    return told(ClipReader(wanted), clip)
 
 
 class Crashing:
@@ -155,10 +167,10 @@ class Crashing:
     def __init__(self, wanted: tuple[Feature, ...]) -> None:
         self._keys = [feature.key for feature in wanted]
 
-    def __call__(self, clip: Clip) -> dict[str, Taken]:
+    def __call__(self, clip: Clip) -> Iterator[Message]:
         if "motion-blocks" in self._keys:
             os.abort()
-        return {key: Taken(None, f"{key} was read") for key in self._keys}
+        yield {key: Taken(None, f"{key} was read") for key in self._keys}
 
 
 @dataclass(frozen=True)
@@ -170,7 +182,7 @@ class MakeCrashing:
 
 
 def test_a_crash_in_one_view_costs_that_view_of_that_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mimetic.extraction, "_Make", MakeCrashing)
+    monkeypatch.setattr(mimetic.conveying, "_Reads", MakeCrashing)
     clip = Clip(id="a", path=write_clip(tmp_path / "a.mp4"), text="so")
     summaries = extract([clip], ALL, Store(tmp_path / "store"), workers=1)
     reasons = {key: summary.failures[0][1] for key, summary in summaries.items()}
@@ -195,8 +207,8 @@ def test_a_failure_is_kept_until_it_is_asked_for_again(tmp_path: Path, monkeypat
     clip = Clip(id="a", path=write_clip(tmp_path / "a.mp4"))
     store = Store(tmp_path / "store")
 
-    def broken(self: ClipReader, clip: Clip) -> dict[str, object]:
-        return {"logmel": Taken(None, "took more than 1 s of processor time")}
+    def broken(self: ClipReader, clip: Clip) -> Iterator[Message]:
+        yield {"logmel": Taken(None, "took more than 1 s of processor time")}
 
     with monkeypatch.context() as patch:
         patch.setattr(ClipReader, "__call__", broken)
@@ -206,21 +218,20 @@ def test_a_failure_is_kept_until_it_is_asked_for_again(tmp_path: Path, monkeypat
 
 
 def test_a_clip_that_is_not_there_has_a_reason(tmp_path: Path) -> None:
-    reader = ClipReader(ALL)
-    taken = reader(Clip(id="x", path=tmp_path / "x.mp4"))
+    taken = read(ALL, Clip(id="x", path=tmp_path / "x.mp4"))
     assert all(one.track is None and one.reason for one in taken.values())
 
 
 def test_a_clip_s_features_do_not_depend_on_those_before_it(layout: Path) -> None:
     clips = open_dataset(layout).clips
     reader = ClipReader(ALL)
-    first = [reader(clip) for clip in clips]
-    second = {clip.id: ClipReader(ALL)(clip) for clip in reversed(clips)}
+    first = [told(reader, clip) for clip in clips]
+    second = {clip.id: read(ALL, clip) for clip in reversed(clips)}
     for clip, taken in zip(clips, first, strict=True):
         for key, one in taken.items():
             other = second[clip.id][key]
             assert (one.track is None) == (other.track is None)
-            if one.track is not None and other.track is not None:
+            if isinstance(one.track, Track) and isinstance(other.track, Track):
                 np.testing.assert_array_equal(one.track.values, other.track.values)
 
 
@@ -233,7 +244,7 @@ def test_given_faces_and_those_found_are_two_features(layout: Path, tmp_path: Pa
         Image.new("RGB", (160, 160), (number, 80, 90)).save(folder / f"{number}.jpg")
     (folder / "Thumbs.db").write_bytes(b"junk")
     wanted = features(["face-appearance", "face-appearance+detector=given"])
-    taken = ClipReader(wanted)(Clip(id="00000", path=layout / "raw" / "00000.mp4", faces=folder))
+    taken = read(wanted, Clip(id="00000", path=layout / "raw" / "00000.mp4", faces=folder))
     assert all(one.track is not None for one in taken.values())
-    nobody = ClipReader(wanted[1:])(Clip(id="00000", path=layout / "raw" / "00000.mp4"))
+    nobody = read(wanted[1:], Clip(id="00000", path=layout / "raw" / "00000.mp4"))
     assert nobody[wanted[1].key].track is None

@@ -3,11 +3,12 @@
 The house, in the order of the river (a module imports only from those above it)::
 
     records                                              the nouns, the protocols, the tree of errors
-    scores parallel                                      formulas; a map over processes
+    scores parallel devices                              formulas; processes; what computes
     models checkpoints                                   what a pretrained extractor is; where its files are
     pieces media detectors faces words transcripts       a path becomes views
     features encoders fusions                            views become tracks, vectors, scores: open tables
-    store reading splits batches datasets                tracks on disk; a clip read once; who trains; who is in it
+    spools store reading assembling conveying            tracks on disk; clips through decoders and models
+    splits batches datasets                              who trains; tensors; who is in it
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
     runs extraction                                      a recipe's folder; clips into the store

@@ -8,17 +8,25 @@ that was killed ends with the same bytes as one that was not. A clip's trouble i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mimetic.conveying import convey, convey_here
+from mimetic.devices import devices_of
 from mimetic.features import Feature
 from mimetic.media import fingerprint
-from mimetic.parallel import Lost, processors, unordered
-from mimetic.reading import ClipReader, Taken
+from mimetic.models import ModelEntry
+from mimetic.parallel import processors
+from mimetic.reading import Taken
 from mimetic.records import Clip, ClipError, Json, UsageError
 from mimetic.store import Row, Shard, Store, StoredFeature, digest, write_shard
 from mimetic.words import find_words
+
+ACCEPT = "MIMETIC_ACCEPT"
+"""The environment variable with the names of extractors whose licence is accepted, separated by commas."""
 
 SHARD = 32
 """Clips in a unit of work: what a kill can cost."""
@@ -89,8 +97,10 @@ def extract(
     store: Store,
     *,
     workers: int | None = None,
+    device: str = "auto",
     limit: float = LIMIT,
     retry: bool = False,
+    accepted: Collection[str] = (),
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Summary]:
     """Bring every feature of every clip into the store, and say what fell short.
@@ -99,24 +109,32 @@ def extract(
     ----------
     workers
         processes that decode and compute; as many as there are processors if not told, 0 for this one.
+    device
+        where pretrained models compute: auto, cpu, cuda (all of them) or mps.
     limit
-        processor seconds a clip may take; what takes more is recorded as a failure and left alone.
+        processor seconds that a clip's decoding may take; what takes more is a failure, and left alone.
     retry
         try again what failed before.
+    accepted
+        names of extractors whose licence the user has read and accepts; some ask for that.
     progress
         called with ``(clips done, clips to do)``.
 
     Raises
     ------
     UsageError
-        if the store holds features of other clips that have the same ids.
+        if the store holds features of other clips that have the same ids, or a licence has not been accepted.
+    MissingWeights
+        if a model's files are not to be had.
     """
     plan = _plan(clips, features, store, retry=retry)
+    _check(plan, accepted)
     summaries = {feature.key: Summary() for feature in features}
     done = 0
     total = sum(len(plan.shard(index)) for index in plan.missing)
     progress(done, total)
-    for shard, results in _work(plan, processors() if workers is None else workers, limit):
+    workers = processors() if workers is None else workers
+    for shard, results in _work(plan, store, workers=workers, device=device, limit=limit):
         if results is None:
             done += 1
             progress(done, total)
@@ -148,6 +166,19 @@ def _plan(clips: Sequence[Clip], features: Sequence[Feature], store: Store, *, r
     return _Plan(tuple(clips), sources, dict(sorted(missing.items())))
 
 
+def _check(plan: _Plan, accepted: Collection[str]) -> None:
+    """Find out before work is done what cannot be made: imports, models that are not there, licences not accepted."""
+    for wanted in {feature.key: feature for lacking in plan.missing.values() for feature in lacking}.values():
+        if wanted.entry.view == "imported":
+            remedy = f"`mimetic import DATA --as {wanted.key} PATH` brings them."
+            raise UsageError(f"{wanted.key} is imported, not extracted, and the store lacks clips of it", remedy=remedy)
+        if wanted.entry.restricted and wanted.name not in {*accepted, *os.environ.get(ACCEPT, "").split(",")}:
+            remedy = f"If yours is a use that it allows: --accept {wanted.name}, or {ACCEPT}={wanted.name}."
+            told = f"{wanted.name} ({wanted.entry.model}) has a licence to accept: {wanted.entry.licence}"
+            raise UsageError(told, remedy=remedy)
+        wanted.make()
+
+
 def _refuse_strangers(store: Store, feature: Feature, clips: Sequence[Clip], sources: Sequence[str]) -> None:
     """Refuse to replace another data set's features, whose clips happen to have the same ids.
 
@@ -156,7 +187,11 @@ def _refuse_strangers(store: Store, feature: Feature, clips: Sequence[Clip], sou
     if feature.entry.view == "words" or feature.key not in store:
         return
     stored = store[feature.key]
-    pairs = [(stored.source(c.id), s) for c, s in zip(clips, sources, strict=True) if c.id in stored]
+    pairs = [
+        (stored.source(clip.id), source)
+        for clip, source in zip(clips, sources, strict=True)
+        if clip.id in stored and not _made(stored, clip)
+    ]
     if len(pairs) >= STRANGERS and all(held != source for held, source in pairs):
         remedy = f"Give another --store; or delete {store.folder(feature.key)} if the clips have changed."
         message = f"{store.path} holds {feature.key} of other clips that have the same ids"
@@ -170,60 +205,48 @@ def _current(
     if feature.key not in store:
         return [False] * len(clips)
     stored = store[feature.key]
+    fits = {text: feature.matches(json.loads(text)) for text in {_spelt(shard.identity) for shard in stored.shards}}
+    good = {shard.path for shard in stored.shards if fits[_spelt(shard.identity)]}
     return [
         clip.id in stored
-        and stored.source(clip.id) == source
-        and stored.newest(clip.id).identity == feature.identity
-        and not (retry and stored.reason(clip.id))
+        and stored.newest(clip.id).path in good
+        and (_made(stored, clip) or (stored.source(clip.id) == source and not (retry and stored.reason(clip.id))))
         for clip, source in zip(clips, sources, strict=True)
     ]
 
 
-def _work(plan: _Plan, workers: int, limit: float) -> Iterator[tuple[int, list[dict[str, Taken]] | None]]:
-    """Yield ``(shard, None)`` for each clip done, and ``(shard, results)`` once all of a shard's clips are.
+def _spelt(identity: Json) -> str:
+    return json.dumps(identity, sort_keys=True)
 
-    Shards that lack the same features go to the same crew, so that a worker builds its extractors once.
+
+def _made(stored: StoredFeature, clip: Clip) -> bool:
+    """Tell whether the clip's row was not extracted: imported or simulated, it stays as it is."""
+    return "made" in stored.newest(clip.id).identity
+
+
+def _work(
+    plan: _Plan, store: Store, *, workers: int, device: str, limit: float
+) -> Iterator[tuple[int, list[dict[str, Taken]] | None]]:
+    """Yield ``(shard, None)`` for each clip read, and ``(shard, results)`` once all of a shard's clips are done.
+
+    Shards that lack the same features go through the same crews, so that a worker builds its extractors once.
     """
     groups: dict[tuple[str, ...], list[int]] = {}
     for index, lacking in plan.missing.items():
         groups.setdefault(tuple(feature.key for feature in lacking), []).append(index)
+    store.path.mkdir(parents=True, exist_ok=True)
     for shards in groups.values():
         lacking = plan.missing[shards[0]]
-        jobs = [(shard, row) for shard in shards for row in plan.shard(shard)]
-        held: dict[int, dict[int, dict[str, Taken]]] = {shard: {} for shard in shards}
-        items = [plan.clips[row] for _, row in jobs]
-        for job, result in unordered(_Make(lacking), items, workers=workers, limit=limit):
-            shard, row = jobs[job]
-            held[shard][row] = (
-                _piecewise(lacking, plan.clips[row], result, limit) if isinstance(result, Lost) else result
-            )
-            yield shard, None
-            if len(held[shard]) == len(plan.shard(shard)):
-                rows = held.pop(shard)
-                yield shard, [rows[row] for row in plan.shard(shard)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Make:
-    """Builds a worker's reader; pickled on the way there."""
-
-    features: tuple[Feature, ...]
-
-    def __call__(self) -> ClipReader:
-        return ClipReader(self.features)
-
-
-def _piecewise(features: Sequence[Feature], clip: Clip, lost: Lost, limit: float) -> dict[str, Taken]:
-    """Read a clip that took its worker down once more, a view at a time: what ends one need not end the others."""
-    views = dict.fromkeys(feature.entry.view for feature in features)
-    if len(views) == 1:
-        return {feature.key: Taken(None, lost.reason) for feature in features}
-    taken: dict[str, Taken] = {}
-    for view in views:
-        alike = tuple(feature for feature in features if feature.entry.view == view)
-        for _, result in unordered(_Make(alike), [clip], workers=1, limit=limit):
-            taken |= _piecewise(alike, clip, result, limit) if isinstance(result, Lost) else result
-    return taken
+        clips = [[plan.clips[row] for row in plan.shard(shard)] for shard in shards]
+        heavy = any(isinstance(feature.entry, ModelEntry) for feature in lacking)
+        devices = devices_of(device) if heavy else ("cpu",)
+        if workers == 0:
+            results = convey_here(lacking, clips, device=devices[0], folder=store.path)
+        else:
+            results = convey(lacking, clips, workers=workers, devices=devices, limit=limit, folder=store.path)
+        waiting = iter(shards)
+        for result in results:
+            yield (-1, None) if result is None else (next(waiting), result)
 
 
 def _write(plan: _Plan, shard: int, feature: Feature, results: Sequence[Mapping[str, Taken]], store: Store) -> None:

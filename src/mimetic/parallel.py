@@ -1,6 +1,6 @@
-"""``unordered(make, items)``: each item's result as it comes, from this process or from a pool of others.
+"""Processes that take an item and answer with messages; ``unordered(make, items)`` where each answers with one.
 
-A worker that dies, or spends more than its share of processor time on one item, costs that item alone: the result
+A worker that dies, or spends more than its share of processor time on one item, costs that item alone: the answer
 is a ``Lost`` with the reason, and a fresh worker takes the next one. Processes are spawned, not forked (torch and
 PyAV hold threads), and each computes with one thread: on few cores, two workers beat two threads.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,6 +31,15 @@ class Lost:
     """An item that took its worker down with it."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """An item that is done: no more messages of it will come."""
+
+
+Make = Callable[[], Callable[[Any], Iterable[Any]]]
+"""Builds the function that works: an item in, its messages out, one by one. Called once a worker."""
 
 
 def processors() -> int:
@@ -55,26 +65,99 @@ def unordered(
         work = make()
         yield from ((index, work(item)) for index, item in enumerate(items))
         return
-    crew = [_Worker(make, limit) for _ in range(min(workers, len(items)))]
     waiting = iter(enumerate(items))
-    try:
-        for worker in crew:
-            worker.take(next(waiting, None))
-        while busy := [worker for worker in crew if worker.index is not None]:
-            wait([handle for worker in busy for handle in worker.handles], timeout=1.0)
-            for worker in busy:
-                if (result := worker.result()) is not None:
-                    yield result
-                    worker.take(next(waiting, None))
-    finally:
-        for worker in crew:
+    with Crew([_Once(make)] * min(workers, len(items)), limit=limit) as crew:
+        while True:
+            while crew.free and (item := next(waiting, None)) is not None:
+                crew.give(*item)
+            if not crew.busy:
+                return
+            for index, message in crew.receive(timeout=1.0):
+                if not isinstance(message, End):
+                    yield index, message
+
+
+@dataclass(frozen=True, slots=True)
+class _Once:
+    """Makes a function that answers with one message."""
+
+    make: Callable[[], Callable[[Any], Any]]
+
+    def __call__(self) -> Callable[[Any], Iterable[Any]]:
+        work = self.make()
+        return lambda item: (work(item),)
+
+
+class Crew:
+    """Some workers, each with at most one item in hand.
+
+    Parameters
+    ----------
+    makes
+        what builds each worker's function; pickled on the way there.
+    limit
+        processor seconds that one item may take; 0 for no limit.
+    """
+
+    def __init__(self, makes: Sequence[Make], *, limit: float = 0.0) -> None:
+        self._workers = [_Worker(make, limit) for make in makes]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
             worker.stop()
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._workers)
+
+    @property
+    def free(self) -> bool:
+        """Whether a worker has nothing in hand."""
+        return any(worker.index is None for worker in self._workers)
+
+    @property
+    def busy(self) -> list[int]:
+        """The indices of the items in hand."""
+        return [worker.index for worker in self._workers if worker.index is not None]
+
+    def give(self, index: int, item: Any) -> None:
+        """Hand an item to a worker that is free."""
+        next(worker for worker in self._workers if worker.index is None).take(index, item)
+
+    def handles(self, only: Collection[int] | None = None) -> list[Any]:
+        """Give what to wait for: the pipes and processes that have these items in hand (or any)."""
+        return [handle for worker in self._with(only) for handle in worker.handles]
+
+    def receive(self, only: Collection[int] | None = None, *, timeout: float = 0.0) -> Iterator[tuple[int, Any]]:
+        """Yield ``(index, message)`` of what has come, or comes within ``timeout`` seconds; ``only`` of these items.
+
+        The last message of an item is an ``End`` or a ``Lost``. What is not received waits in its pipe, and the
+        worker with it: so a crew is held back.
+
+        Raises
+        ------
+        Exception
+            what a worker raised.
+        """
+        wait(self.handles(only), timeout=timeout)
+        for worker in self._with(only):
+            assert worker.index is not None
+            index, message = worker.index, worker.message()
+            if message is not None:
+                yield index, message[0]
+
+    def _with(self, only: Collection[int] | None) -> list[_Worker]:
+        return [w for w in self._workers if w.index is not None and (only is None or w.index in only)]
 
 
 class _Worker:
     """A process, and the item it has in hand."""
 
-    def __init__(self, make: Callable[[], Callable[[T], R]], limit: float) -> None:
+    def __init__(self, make: Make, limit: float) -> None:
         self._make, self._limit = make, limit
         self.index: int | None = None
         self._since = 0.0
@@ -84,7 +167,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._make, self._limit), daemon=True)
-        with _one_thread():
+        with _one_thread(), _undisturbed():
             process.start()
         theirs.close()
         return process, ours
@@ -93,32 +176,34 @@ class _Worker:
     def handles(self) -> tuple[Any, ...]:
         return self._pipe, self._process.sentinel
 
-    def take(self, item: tuple[int, Any] | None) -> None:
-        self.index = None
-        if item is None:
-            return
+    def take(self, index: int, item: Any) -> None:
         if not self._process.is_alive():
             self._process, self._pipe = self._start()
-        self.index, self._since = item[0], time.monotonic()
-        self._pipe.send(item[1])
+        self.index, self._since = index, time.monotonic()
+        self._pipe.send(item)
 
-    def result(self) -> tuple[int, Any] | None:
-        assert self.index is not None
+    def message(self) -> tuple[Any] | None:
+        """Give the next message of the item in hand, if one is there."""
         try:
             if self._pipe.poll():
                 kind, value = self._pipe.recv()
+                self._since = time.monotonic()
                 if kind == "error":
                     raise value
-                return self.index, value
+                return self._ended(End()) if kind == "end" else (value,)
         except (EOFError, ConnectionResetError):
             self._process.join()
         if not self._process.is_alive():
-            return self.index, Lost(self._epitaph())
+            return self._ended(Lost(self._epitaph()))
         if self._limit and time.monotonic() - self._since > _WALL_PER_CPU * self._limit:
             self._process.kill()
             self._process.join()
-            return self.index, Lost(f"hung: nothing came back within {_WALL_PER_CPU * self._limit:g} s")
+            return self._ended(Lost(f"hung: nothing came back within {_WALL_PER_CPU * self._limit:g} s"))
         return None
+
+    def _ended(self, last: End | Lost) -> tuple[End | Lost]:
+        self.index = None
+        return (last,)
 
     def _epitaph(self) -> str:
         code = self._process.exitcode or 0
@@ -137,15 +222,17 @@ class _Worker:
             self._process.join()
 
 
-def _serve(pipe: Connection, make: Callable[[], Callable[[Any], Any]], limit: float) -> None:
-    """Work in a child process: items in, results out, until the pipe closes."""
+def _serve(pipe: Connection, make: Make, limit: float) -> None:
+    """Work in a child process: items in, messages out, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     try:
         work = make()
         while True:
             item = pipe.recv()
             _allow(limit)
-            pipe.send(("result", work(item)))
+            for message in work(item):
+                pipe.send(("part", message))
+            pipe.send(("end", None))
     except (EOFError, BrokenPipeError):
         return
     except Exception as error:
@@ -162,6 +249,22 @@ def _allow(limit: float) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(used.ru_utime + used.ru_stime + limit) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait until a process has started whole: half started, it would complain in its own words."""
+    if threading.current_thread() is not threading.main_thread():  # where Python answers signals
+        yield
+        return
+    came: list[tuple[int, Any]] = []
+    before = signal.signal(signal.SIGINT, lambda *arguments: came.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came and callable(before):
+        before(*came[0])
 
 
 @contextmanager

@@ -16,13 +16,19 @@ import numpy as np
 import torch
 
 from mimetic.batches import Ragged, load_tracks
+from mimetic.conveying import convey_here
 from mimetic.datasets import open_datasets
+from mimetic.devices import choose_device
 from mimetic.features import Feature
 from mimetic.network import score_tracks
-from mimetic.reading import ClipReader, Taken
-from mimetic.records import Clip, Dataset, Scores
+from mimetic.reading import Taken
+from mimetic.records import Clip, Dataset, Scores, Track
 from mimetic.runs import Run
+from mimetic.spools import Spool
 from mimetic.store import Store
+
+AT_ONCE = 32
+"""Clips whose inputs may share a pretrained model's batch."""
 
 NOTHING_MEASURED = {"faces": "no face found", "frames": "no movement to measure"}
 """Why a track that is there says nothing, by its view."""
@@ -32,6 +38,7 @@ def predict(
     run: Run | Path | str,
     clips: Sequence[Clip | Path | str],
     *,
+    device: str = "auto",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Scores:
     """Score raw clips: every one gets a row, in the order asked for.
@@ -42,6 +49,8 @@ def predict(
         a finished run, or its folder.
     clips
         media files, or ``Clip`` where there is more to know of one (its words, its faces).
+    device
+        where pretrained extractors compute: auto, cpu, cuda or mps.
 
     Returns
     -------
@@ -50,14 +59,19 @@ def predict(
     """
     run = run if isinstance(run, Run) else Run(run)
     asked = as_clips(clips)
-    reader = ClipReader(run.features)
     taken: list[dict[str, Taken]] = []
-    for done, clip in enumerate(asked):
+    shards = [asked[start : start + AT_ONCE] for start in range(0, len(asked), AT_ONCE)]
+    progress(done := 0, len(asked))
+    for results in convey_here(run.features, shards, device=choose_device(device)):
+        taken += results or []
+        done += results is None
         progress(done, len(asked))
-        taken.append(reader(clip))
-    progress(len(asked), len(asked))
-    parts = tuple(Ragged([clip[f.key].track for clip in taken], f.dim) for f in run.features)
+    parts = tuple(Ragged([_whole(clip[f.key].track) for clip in taken], f.dim) for f in run.features)
     return _scores(run, asked, parts, [[clip[f.key].reason for f in run.features] for clip in taken])
+
+
+def _whole(track: Track | Spool | None) -> Track | None:
+    return track.track() if isinstance(track, Spool) else track
 
 
 def predict_dataset(run: Run, dataset: Dataset, store: Store) -> Scores:

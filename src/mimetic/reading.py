@@ -1,38 +1,47 @@
-"""A clip becomes tracks: opened and decoded once, however many features want it.
+"""A clip becomes tracks, and inputs for models: opened and decoded once, however many features want it.
 
-In go a clip and the features asked for; out comes, for each, its track or the reason why there is none. Every piece of
-a view goes to all that asked for it, and is then forgotten: a long clip costs its features, not its frames.
+In go a clip and the features asked for; out come the inputs of pretrained models as they are ready and, at the end, for
+every feature its track or the reason why there is none. Every piece of a view goes to all that asked for it, and is
+then forgotten: a long clip costs its features, not its frames.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from mimetic.faces import FaceView
 from mimetic.features import Feature
 from mimetic.media import Media
+from mimetic.models import Inputs, ModelEntry, Preparation
 from mimetic.records import Clip, ClipError, Extraction, MimeticError, NoStream, Piece, Sound, Track
+from mimetic.spools import NotFinite, Spool, pool
 from mimetic.store import digest
 from mimetic.words import read_words
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one clip gave for one feature: a track, the reason why there is none or only a part, processor seconds."""
+    """What one clip gave for one feature: a track, the reason why there is none or only a part, processor seconds.
 
-    track: Track | None
+    Of a model's feature a reader knows the reason and the seconds alone; the rows come from the model.
+    """
+
+    track: Track | Spool | None
     reason: str | None
     seconds: float = 0.0
 
 
+Message = tuple[str, Inputs] | dict[str, Taken]
+"""What a reader says of a clip: inputs for the model of a feature, by its key; at the end what it knows of them all."""
+
+
 class ClipReader:
-    """Clips to tracks. Made once a worker: the extractors and detectors it holds serve clip after clip."""
+    """Clips to tracks and inputs. Made once a worker: what it holds serves clip after clip."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self._features = features
@@ -41,32 +50,37 @@ class ClipReader:
         self._face_views = {name: FaceView(**_told(chosen)) for name, chosen in options.items()}
         self._threads = ThreadpoolController()
 
-    def __call__(self, clip: Clip) -> dict[str, Taken]:
-        """Give, for every feature, the clip's track or the reason why there is none.
+    def __call__(self, clip: Clip) -> Iterator[Message]:
+        """Yield inputs, each with its feature's key, and at last a ``Taken`` for every feature.
 
         With one thread for linear algebra, wherever this runs: a sum over two threads rounds differently.
         """
         with self._threads.limit(limits=1, user_api="blas"):
             try:
-                return self._read(clip)
+                yield from self._read(clip)
             except MimeticError:
                 raise
             except Exception as error:  # whatever it is, it is this clip's trouble, and not the others'
                 reason = f"{type(error).__name__}: {error}"
-                return {feature.key: Taken(None, reason) for feature in self._features}
+                yield {feature.key: Taken(None, reason) for feature in self._features}
 
-    def _read(self, clip: Clip) -> dict[str, Taken]:
+    def _read(self, clip: Clip) -> Iterator[Message]:
         flows = {f.key: _Flow(f, self._extractors[f.key].begin()) for f in self._features}
-        self._words(clip, [flow for flow in flows.values() if flow.view == "words"])
+        yield from self._words(clip, [flow for flow in flows.values() if flow.view == "words"])
         filmed = [flow for flow in flows.values() if flow.view != "words"]
-        started = time.process_time()
-        self._media(clip, filmed)
-        decoding = time.process_time() - started - sum(flow.seconds for flow in filmed)
+        started, away = time.process_time(), 0.0
+        for message in self._media(clip, filmed):
+            left = time.process_time()
+            yield message
+            away += time.process_time() - left  # what whoever takes it does with it is not decoding
+        decoding = time.process_time() - started - away - sum(flow.seconds for flow in filmed)
         for flow in filmed:
-            flow.seconds += decoding / len(filmed)
-        return {key: flow.finish() for key, flow in flows.items()}
+            flow.seconds += max(0.0, decoding) / len(filmed)
+        for flow in flows.values():
+            yield from flow.rest()
+        yield {key: flow.finish() for key, flow in flows.items()}
 
-    def _words(self, clip: Clip, flows: Sequence[_Flow]) -> None:
+    def _words(self, clip: Clip, flows: Sequence[_Flow]) -> Iterator[Message]:
         if not flows:
             return
         try:
@@ -75,11 +89,11 @@ class ClipReader:
             _refuse(flows, str(error))
         else:
             for flow in flows:
-                flow.add(words)
+                yield from flow.add(words)
 
-    def _media(self, clip: Clip, flows: Sequence[_Flow]) -> None:
+    def _media(self, clip: Clip, flows: Sequence[_Flow]) -> Iterator[Message]:
         given = [flow for flow in flows if flow.view == "faces" and not self._view_of(flow).needs_frames]
-        self._given_faces(clip, given)
+        yield from self._given_faces(clip, given)
         flows = [flow for flow in flows if flow not in given]
         if not flows:
             return
@@ -87,11 +101,11 @@ class ClipReader:
             if clip.path is None:
                 raise NoStream("no media file")
             with Media(clip.path) as media:
-                self._decode(clip, media, flows)
+                yield from self._decode(clip, media, flows)
         except ClipError as error:
             _refuse(flows, str(error))
 
-    def _decode(self, clip: Clip, media: Media, flows: Sequence[_Flow]) -> None:
+    def _decode(self, clip: Clip, media: Media, flows: Sequence[_Flow]) -> Iterator[Message]:
         pictures = [flow for flow in flows if flow.view in ("frames", "faces")]
         sounds = [flow for flow in flows if flow.view == "audio"]
         streams = {
@@ -101,23 +115,23 @@ class ClipReader:
         for rate, piece in media.decode(rates=rates, sound=bool(sounds)):
             if isinstance(piece, Sound):
                 for flow in sounds:
-                    flow.add(piece)
+                    yield from flow.add(piece)
                 continue
             faces = {view: stream.add(piece) for (view, at), stream in streams.items() if at == rate}
             for flow in pictures:
                 if flow.rate == rate:
-                    flow.add(faces[flow.face_view] if flow.view == "faces" else piece)
+                    yield from flow.add(faces[flow.face_view] if flow.view == "faces" else piece)
         for flow in flows:
             heard = flow.view == "audio"
             noun = "sound" if heard else "picture"
             damage = [warning for warning in media.warnings if warning.startswith((noun, "file"))]
             flow.reason = media.reasons.get("audio" if heard else "frames") or "; ".join(damage) or None
 
-    def _given_faces(self, clip: Clip, flows: Sequence[_Flow]) -> None:
+    def _given_faces(self, clip: Clip, flows: Sequence[_Flow]) -> Iterator[Message]:
         for flow in flows:
             try:
                 for piece in self._view_of(flow).begin(clip).given(flow.rate):
-                    flow.add(piece)
+                    yield from flow.add(piece)
             except ClipError as error:
                 _refuse([flow], str(error))
 
@@ -126,34 +140,50 @@ class ClipReader:
 
 
 class _Flow:
-    """One feature of one clip: pieces go in, a track comes out."""
+    """One feature of one clip: pieces go in; inputs for its model come out, or a track at the end."""
 
-    def __init__(self, feature: Feature, extraction: Extraction) -> None:
-        self.view, self.rate, self.dtype = feature.entry.view, feature.rate, feature.dtype
+    def __init__(self, feature: Feature, on_its_way: Extraction | Preparation) -> None:
+        self.view, self.rate = feature.entry.view, feature.sampling
         self.face_view = digest(dict(feature.view_options))
         self.reason: str | None = None
         self.seconds = 0.0
-        self._extraction = extraction
+        self._feature, self._on_its_way = feature, on_its_way
+        self._prepares = isinstance(feature.entry, ModelEntry)
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: Piece) -> Iterator[Message]:
+        """Take a piece of the view."""
         started = time.process_time()
-        self._extraction.add(piece)
+        ready = list(self._on_its_way.add(piece) or ())
         self.seconds += time.process_time() - started
+        yield from ((self._feature.key, inputs) for inputs in ready)
+
+    def rest(self) -> Iterator[Message]:
+        """Give the inputs that were waiting for more."""
+        if self._prepares:
+            rest = self._on_its_way.finish()
+            assert not isinstance(rest, Track)
+            yield from ((self._feature.key, inputs) for inputs in rest)
 
     def finish(self) -> Taken:
+        """Give the track, if this feature has one without a model."""
+        if self._prepares:
+            return Taken(None, self.reason, self.seconds)
         started = time.process_time()
-        track = self._extraction.finish()
+        track = self._on_its_way.finish()
+        assert isinstance(track, Track)
         seconds = self.seconds + time.process_time() - started
         if not len(track.values):
             return Taken(None, self.reason or f"no {self.view} in it", seconds)
-        if not np.abs(track.values).max() <= np.finfo(self.dtype).max:
-            return Taken(None, f"its values are not finite in {self.dtype}", seconds)
-        return Taken(rounded(track, self.dtype), self.reason and f"in part: {self.reason}", seconds)
+        try:
+            return Taken(self._stored(track), self.reason and f"in part: {self.reason}", seconds)
+        except NotFinite as error:
+            return Taken(None, str(error), seconds)
 
-
-def rounded(track: Track, dtype: str) -> Track:
-    """Give the track in the store's dtype, so that a raw clip and a stored one are the same to a model."""
-    return Track(values=track.values.astype(dtype), rate=track.rate, valid=track.valid, notes=track.notes)
+    def _stored(self, track: Track) -> Track:
+        """Give the track as the store will hold it, so that a raw clip and a stored one are the same to a model."""
+        spool = Spool(track.values.shape[1], track.rate, self._feature.dtype)
+        spool.append(track if self._feature.pooled is None else pool(track, self._feature.pooled))
+        return spool.track()
 
 
 def _told(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,9 @@
 
     STORE/<feature>/00000.a1b2c3d4.arrow     one row a clip, in the data set's order
 
-A row holds a clip's track or the reason why there is none, and the fingerprint of what it was made from. A shard
-is written beside its place and renamed, so that what can be seen is whole; its name ends in a digest of what it
+A row holds a clip's track or the reason why there is none, and the fingerprint of what it was made from. A long track
+goes on in the first row of the next record batch, so that no more than a few megabytes are held at once. A shard is
+written beside its place and renamed, so that what can be seen is whole; its name ends in a digest of what it
 holds the features *of*, so that the same work leaves the same name. Reading maps the file: a clip costs the pages
 that are touched. ``Store(path)[feature][clip]`` is a Track.
 """
@@ -16,6 +17,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -28,9 +30,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mimetic.records import Json, StoreError, Track
+from mimetic.spools import Spool, joined
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".arrow"
+
+BATCH = 16 << 20
+"""Bytes of values from which on a record batch is written, and the next one begun."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -39,7 +45,7 @@ class Row:
 
     clip: str
     source: str
-    track: Track | None
+    track: Track | Spool | None
     reason: str | None
 
 
@@ -51,12 +57,18 @@ def digest(content: Any, *, size: int = 8) -> str:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside, flush to disk, rename: the file is there whole or not at all."""
+    with whole(path) as beside:
+        beside.write_bytes(content)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a path beside to write to; what is there at the end is flushed to disk and renamed to ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield beside
+        with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.replace(path)
         _flush(path.parent)
@@ -83,46 +95,92 @@ def write_shard(folder: Path, index: int, identity: Json, rows: Sequence[Row], d
 
     The bytes depend on the rows and the identity alone.
     """
-    dim = int(identity["dim"])
-    table = _table(rows, dim, np.dtype(dtype))
-    head = {"format": FORMAT, "feature": identity, "versions": _versions(), "checksum": _checksum(table)}
-    table = table.replace_schema_metadata({"mimetic": json.dumps(head, sort_keys=True)})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_batch(table)
     name = digest([identity, [(row.clip, row.source) for row in rows]], size=4)
     path = folder / f"{index:05d}.{name}{SUFFIX}"
-    write_atomically(path, sink.getvalue())
+    head = {"format": FORMAT, "feature": identity, "versions": _versions()}
+    layout = _Layout(int(identity["dim"]), np.dtype(dtype), _notes(rows))
+    schema = layout.schema.with_metadata({"mimetic": json.dumps(head, sort_keys=True)})
+    with whole(path) as beside, pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        for lines in _batches(rows, layout):
+            batch = layout.batch(lines).replace_schema_metadata(schema.metadata)
+            writer.write_batch(batch, {"checksum": _checksum(batch)})
     return path
 
 
-def _table(rows: Sequence[Row], dim: int, dtype: np.dtype[Any]) -> pa.RecordBatch:
-    tracks = [row.track for row in rows]
-    lengths = [0 if track is None else len(track.values) for track in tracks]
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
-    values = [track.values.astype(dtype) for track in tracks if track is not None]
-    flat = np.concatenate(values) if values else np.zeros((0, dim), dtype)
-    valid = np.concatenate([np.zeros(0, bool), *(track.valid for track in tracks if track is not None)])
-    columns: dict[str, pa.Array] = {
-        "clip": pa.array([row.clip for row in rows], pa.string()),
-        "source": pa.array([row.source for row in rows], pa.string()),
-        "reason": pa.array([row.reason for row in rows], pa.string()),
-        "rate": pa.array([0.0 if track is None else track.rate for track in tracks], pa.float64()),
-        "values": pa.ListArray.from_arrays(offsets, pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), dim)),
-        "valid": pa.ListArray.from_arrays(offsets, pa.array(valid)),
-    }
-    for note in sorted({name for track in tracks if track is not None for name in track.notes}):
-        parts = [
-            np.zeros(n, np.float32) if t is None else t.notes.get(note, np.zeros(n, np.float32))
-            for t, n in zip(tracks, lengths, strict=True)
-        ]
-        columns[f"note:{note}"] = pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(parts)))
-    return pa.record_batch(columns)
+def _notes(rows: Sequence[Row]) -> list[str]:
+    return sorted({name for row in rows if row.track is not None for name in row.track.notes})
+
+
+def _batches(rows: Sequence[Row], layout: _Layout) -> Iterator[list[_Line]]:
+    """Yield the lines of one record batch after the other: a clip's, or a piece of a long one's."""
+    lines: list[_Line] = []
+    held = 0
+    for row in rows:
+        for piece in _pieces(row.track):
+            if lines and held + layout.weight(piece) > BATCH:
+                yield lines
+                lines, held = [], 0
+            lines.append((row, piece))
+            held += layout.weight(piece)
+    yield lines
+
+
+def _pieces(track: Track | Spool | None) -> list[Track | None] | Iterator[Track]:
+    if isinstance(track, Spool):
+        return track.pieces() if track.length else [None]
+    return [track]
+
+
+_Line = tuple[Row, Track | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The columns of a shard."""
+
+    dim: int
+    dtype: np.dtype[Any]
+    notes: Sequence[str]
+
+    @property
+    def schema(self) -> pa.Schema:
+        schema: pa.Schema = self.batch([]).schema
+        return schema
+
+    def weight(self, piece: Track | None) -> int:
+        """Count the bytes of a piece's values."""
+        return 0 if piece is None else len(piece.values) * self.dim * self.dtype.itemsize
+
+    def batch(self, lines: Sequence[_Line]) -> pa.RecordBatch:
+        """Give the lines as a record batch."""
+        pieces = [piece for _, piece in lines]
+        lengths = [0 if piece is None else len(piece.values) for piece in pieces]
+        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+        values = [piece.values.astype(self.dtype, copy=False) for piece in pieces if piece is not None]
+        flat = np.concatenate([np.zeros((0, self.dim), self.dtype), *values])
+        valid = np.concatenate([np.zeros(0, bool), *(piece.valid for piece in pieces if piece is not None)])
+        fixed = pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), self.dim)
+        columns: dict[str, pa.Array] = {
+            "clip": pa.array([row.clip for row, _ in lines], pa.string()),
+            "source": pa.array([row.source for row, _ in lines], pa.string()),
+            "reason": pa.array([row.reason for row, _ in lines], pa.string()),
+            "rate": pa.array([0.0 if piece is None else piece.rate for piece in pieces], pa.float64()),
+            "values": pa.ListArray.from_arrays(offsets, fixed),
+            "valid": pa.ListArray.from_arrays(offsets, pa.array(valid)),
+        }
+        for note in self.notes:
+            parts = [
+                np.zeros(n, np.float32) if piece is None else piece.notes.get(note, np.zeros(n, np.float32))
+                for piece, n in zip(pieces, lengths, strict=True)
+            ]
+            flat_note = np.concatenate([np.zeros(0, np.float32), *parts])
+            columns[f"note:{note}"] = pa.ListArray.from_arrays(offsets, pa.array(flat_note))
+        return pa.record_batch(columns)
 
 
 def _versions() -> dict[str, str]:
     """Tell what computed the values: recorded, not signed."""
-    return {name: version(name) for name in ("mimetic", "numpy", "scipy", "av")}
+    return {name: version(name) for name in ("mimetic", "numpy", "scipy", "av", "torch", "transformers")}
 
 
 def _checksum(table: pa.RecordBatch) -> str:
@@ -143,16 +201,27 @@ class Shard:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
-            self.head: Json = json.loads(self._batch.schema.metadata[b"mimetic"])
+            self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            self._batches = [self._reader.get_batch(i) for i in range(self._reader.num_record_batches)]
+            self.head: Json = json.loads(self._reader.schema.metadata[b"mimetic"])
+            lines = [
+                (b, i, clip) for b, of in enumerate(self._batches) for i, clip in enumerate(of["clip"].to_pylist())
+            ]
         except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
             remedy = "Delete it and run `mimetic extract` again."
             raise StoreError(f"the shard {path} is damaged ({str(error).splitlines()[0]})", remedy=remedy) from None
         if self.head.get("format") != FORMAT:
-            raise StoreError(f"the shard {path} has format {self.head.get('format')}, this version reads {FORMAT}")
-        self.clips: list[str] = self._batch.column("clip").to_pylist()
-        self.sources: list[str] = self._batch.column("source").to_pylist()
-        self.reasons: list[str | None] = self._batch.column("reason").to_pylist()
+            remedy = "Delete it and run `mimetic extract` again."
+            told = f"the shard {path} has format {self.head.get('format')}, this version reads {FORMAT}"
+            raise StoreError(told, remedy=remedy)
+        self._lines: dict[str, list[tuple[int, int]]] = {}
+        for batch, line, clip in lines:  # a clip that comes again goes on
+            self._lines.setdefault(clip, []).append((batch, line))
+
+    @property
+    def clips(self) -> list[str]:
+        """The ids of its clips, in their order."""
+        return list(self._lines)
 
     @property
     def identity(self) -> Json:
@@ -162,41 +231,60 @@ class Shard:
 
     def verify(self) -> bool:
         """Tell whether every byte is as it was written."""
-        return _checksum(self._batch) == str(self.head["checksum"])
+        numbers = range(self._reader.num_record_batches)
+        pairs = [self._reader.get_batch_with_custom_metadata(i) for i in numbers]
+        return all(_checksum(pair.batch).encode() == pair.custom_metadata[b"checksum"] for pair in pairs)
 
     @cached_property
-    def _offsets(self) -> NDArray[np.int32]:
-        return np.asarray(self._batch.column("values").offsets)
+    def _offsets(self) -> list[NDArray[np.int32]]:
+        return [np.asarray(batch.column("values").offsets) for batch in self._batches]
 
     @cached_property
-    def _values(self) -> NDArray[np.floating[Any]]:
-        flat: NDArray[np.floating[Any]] = self._batch.column("values").values.values.to_numpy()
-        return flat.reshape(-1, int(self.identity["dim"]))
+    def _values(self) -> list[NDArray[np.floating[Any]]]:
+        dim = int(self.identity["dim"])
+        return [batch.column("values").values.values.to_numpy().reshape(-1, dim) for batch in self._batches]
 
     @cached_property
-    def _valid(self) -> NDArray[np.bool_]:
-        valid: NDArray[np.bool_] = self._batch.column("valid").values.to_numpy(zero_copy_only=False)
-        return valid
+    def _valid(self) -> list[NDArray[np.bool_]]:
+        return [batch.column("valid").values.to_numpy(zero_copy_only=False) for batch in self._batches]
 
-    @cached_property
-    def lengths(self) -> NDArray[np.int32]:
-        """Rows of each clip's track, ``(clip,)``."""
-        return np.diff(self._offsets)
+    def _cell(self, name: str, clip: str) -> Any:
+        batch, line = self._lines[clip][0]
+        return self._batches[batch].column(name)[line].as_py()
 
-    def track(self, row: int) -> Track:
-        """Give a clip's track; its values are a view of the mapped file."""
-        start, stop = int(self._offsets[row]), int(self._offsets[row + 1])
+    def source(self, clip: str) -> str:
+        """Give the fingerprint of what the clip's row was made from."""
+        return str(self._cell("source", clip))
+
+    def reason(self, clip: str) -> str | None:
+        """Say why the clip has no track, or only a part of one; ``None`` where it has it whole."""
+        reason: str | None = self._cell("reason", clip)
+        return reason
+
+    def length(self, clip: str) -> int:
+        """Count the rows of the clip's track."""
+        return sum(
+            int(self._offsets[batch][line + 1] - self._offsets[batch][line]) for batch, line in self._lines[clip]
+        )
+
+    def track(self, clip: str) -> Track:
+        """Give a clip's track: its values are a view of the mapped file, but for those that span several batches."""
+        return joined([self._piece(batch, line, clip) for batch, line in self._lines[clip]])
+
+    def _piece(self, batch: int, line: int, clip: str) -> Track:
+        start, stop = int(self._offsets[batch][line]), int(self._offsets[batch][line + 1])
+        columns = self._batches[batch]
         notes = {
-            name.removeprefix("note:"): self._batch.column(name).values.to_numpy()[start:stop]
-            for name in self._batch.schema.names
+            name.removeprefix("note:"): columns.column(name).values.to_numpy()[start:stop]
+            for name in columns.schema.names
             if name.startswith("note:")
         }
         return Track(
-            values=self._values[start:stop],
-            rate=float(self._batch.column("rate")[row].as_py()),
-            valid=self._valid[start:stop],
+            values=self._values[batch][start:stop],
+            rate=float(self._cell("rate", clip)),
+            valid=self._valid[batch][start:stop],
             notes=notes,
-            provenance={**self.identity, "source": self.sources[row]},
+            provenance={**self.identity, "source": self.source(clip)},
         )
 
 
@@ -207,36 +295,32 @@ class StoredFeature(Mapping[str, Track]):
         self.folder = folder
         paths = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
         self.shards = [Shard(path) for path in paths]
-        self._rows = {clip: (shard, i) for shard in self.shards for i, clip in enumerate(shard.clips)}
+        self._newest = {clip: shard for shard in self.shards for clip in shard.clips}
 
     def __getitem__(self, clip: str) -> Track:
-        shard, row = self._rows[clip]
-        return shard.track(row)
+        return self._newest[clip].track(clip)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        return iter(self._newest)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._newest)
 
     def reason(self, clip: str) -> str | None:
         """Say why the clip has no track, or only a part of one; ``None`` where it has it whole."""
-        shard, row = self._rows[clip]
-        return shard.reasons[row]
+        return self._newest[clip].reason(clip)
 
     def source(self, clip: str) -> str:
         """Give the fingerprint of what the clip's row was made from."""
-        shard, row = self._rows[clip]
-        return shard.sources[row]
+        return self._newest[clip].source(clip)
 
     def newest(self, clip: str) -> Shard:
         """Give the shard whose row of the clip counts."""
-        return self._rows[clip][0]
+        return self._newest[clip]
 
     def length(self, clip: str) -> int:
         """Count the rows of the clip's track."""
-        shard, row = self._rows[clip]
-        return int(shard.lengths[row])
+        return self._newest[clip].length(clip)
 
 
 class Store:

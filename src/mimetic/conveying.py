@@ -1,0 +1,268 @@
+"""Clips through decoders and models, shard by shard: here, or by two crews of processes that work side by side.
+
+Decoders take clips in order and send what is ready; of what they send, only the front clip's goes into batches, so
+that batches are the same whoever is faster. Models take batches. When the models fall behind, nothing more is received
+from the decoders, and they wait; a decoder that runs ahead waits too, once what it sent fills the room there is for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from mimetic.assembling import Assembly, Batch
+from mimetic.devices import one_thread
+from mimetic.features import Feature
+from mimetic.models import Model, ModelEntry, Rows
+from mimetic.parallel import Crew, End, Lost
+from mimetic.reading import ClipReader, Message, Taken
+from mimetic.records import Clip, MimeticError
+
+ROOM = 256 << 20
+"""Bytes of inputs that may wait for clips before them; the front clip's always pass."""
+
+AHEAD = 2
+"""Batches that may wait for each model."""
+
+Answer = tuple[list[Rows] | Lost, float]
+"""What a model makes of a batch, and the processor seconds it took."""
+
+Shards = Sequence[Sequence[Clip]]
+
+
+class Models:
+    """The pretrained models of some features, on a device; each is loaded when its first batch comes."""
+
+    def __init__(self, features: Sequence[Feature], device: str) -> None:
+        self._extractors = {f.key: f.make() for f in features if isinstance(f.entry, ModelEntry)}
+        self._device = device
+        self._loaded: dict[str, Model] = {}
+
+    @property
+    def budgets(self) -> dict[str, int]:
+        """What a batch of each feature may cost."""
+        return {key: int(extractor.budget) for key, extractor in self._extractors.items()}
+
+    def __call__(self, batch: Batch) -> Answer:
+        """Give the rows of a batch. What goes wrong is its clips' trouble, unless it is the whole model's."""
+        started = time.process_time()
+        try:
+            if batch.key not in self._loaded:
+                with one_thread():
+                    self._loaded[batch.key] = self._extractors[batch.key].load(self._device)
+            with one_thread():
+                return self._loaded[batch.key](batch.inputs), time.process_time() - started
+        except MimeticError:
+            raise
+        except Exception as error:
+            return Lost(f"{type(error).__name__}: {str(error).splitlines()[0]}"), time.process_time() - started
+
+
+def convey_here(
+    features: Sequence[Feature], shards: Shards, *, device: str = "cpu", folder: Path | None = None
+) -> Iterator[list[dict[str, Taken]] | None]:
+    """Do as ``convey``, in this process, one clip after another."""
+    reader, models = ClipReader(features), Models(features, device)
+    for shard in shards:
+        assembly = Assembly(features, models.budgets, folder=folder)
+        for place, clip in enumerate(shard):
+            for message in reader(clip):
+                for batch in assembly.take(place, message):
+                    assembly.put(batch, *models(batch))
+            yield None
+        for batch in assembly.flush():
+            assembly.put(batch, *models(batch))
+        yield [assembly.taken(place) for place in range(len(shard))]
+
+
+def convey(
+    features: Sequence[Feature],
+    shards: Shards,
+    *,
+    workers: int,
+    devices: Sequence[str] = ("cpu",),
+    limit: float = 0.0,
+    folder: Path | None = None,
+) -> Iterator[list[dict[str, Taken]] | None]:
+    """Yield ``None`` for each clip that has been read, and for each shard in turn what its clips gave.
+
+    Parameters
+    ----------
+    workers
+        decoders; and as many models again on the CPU, on GPUs one each.
+    limit
+        processor seconds that the decoding of a clip may take.
+    folder
+        where long tracks are set aside.
+    """
+    clips = sum(len(shard) for shard in shards)
+    crew = [_Reads(tuple(features))] * min(workers, clips)
+    heavy = [feature for feature in features if isinstance(feature.entry, ModelEntry)]
+    places = [device for device in devices for _ in range(min(workers, clips) if device == "cpu" else 1)]
+    models = [_Computes(tuple(heavy), device) for device in places] if heavy else []
+    with Crew(crew, limit=limit) as decoders, Crew(models) as computing:
+        yield from _Conveyor(features, shards, decoders, computing, limit, folder).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    """Makes a decoder's function; pickled on the way there."""
+
+    features: tuple[Feature, ...]
+
+    def __call__(self) -> ClipReader:
+        return ClipReader(self.features)
+
+
+@dataclass(frozen=True, slots=True)
+class _Computes:
+    """Makes a model worker's function; pickled on the way there."""
+
+    features: tuple[Feature, ...]
+    device: str
+
+    def __call__(self) -> _Answers:
+        return _Answers(Models(self.features, self.device))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    models: Models
+
+    def __call__(self, batch: Batch) -> Iterable[Answer]:
+        return (self.models(batch),)
+
+
+@dataclass(slots=True)
+class _Job:
+    """One clip's reading: where it stands, and what has been sent ahead of its turn."""
+
+    shard: int
+    place: int
+    clip: Clip
+    early: deque[Message | End | Lost] = field(default_factory=deque)
+
+
+class _Conveyor:
+    """What both crews have in hand, and what waits between them."""
+
+    def __init__(
+        self,
+        features: Sequence[Feature],
+        shards: Shards,
+        decoders: Crew,
+        models: Crew,
+        limit: float,
+        folder: Path | None,
+    ) -> None:
+        self._features, self._decoders, self._models, self._limit = features, decoders, models, limit
+        self._jobs = [_Job(s, place, clip) for s, shard in enumerate(shards) for place, clip in enumerate(shard)]
+        budgets = Models(features, "cpu").budgets
+        self._assemblies = [Assembly(features, budgets, folder=folder) for _ in shards]
+        self._sizes = [len(shard) for shard in shards]
+        self._places = [list(range(size)) for size in self._sizes]
+        self._given, self._front = 0, 0
+        self._room = 0
+        self._waiting: deque[tuple[int, Batch]] = deque()
+        self._computing: dict[int, tuple[int, Batch]] = {}
+        self._open = [0] * len(shards)  # batches that are not back
+        self._number = 0
+
+    def run(self) -> Iterator[list[dict[str, Taken]] | None]:
+        done = 0
+        while done < len(self._sizes):
+            self._hand_out()
+            before = self._front
+            self._receive()
+            yield from [None] * (self._front - before)
+            while done < len(self._sizes) and self._is_done(done):
+                yield [self._assemblies[done].taken(place) for place in self._places[done]]
+                self._assemblies[done] = Assembly((), {})
+                done += 1
+
+    def _is_done(self, shard: int) -> bool:
+        read = self._front == len(self._jobs) or self._jobs[self._front].shard > shard
+        return read and not self._open[shard]
+
+    def _hand_out(self) -> None:
+        while self._decoders.free and self._given < len(self._jobs):
+            self._decoders.give(self._given, self._jobs[self._given].clip)
+            self._given += 1
+        while self._waiting and self._models.free:
+            self._computing[self._number] = self._waiting.popleft()
+            self._models.give(self._number, self._computing[self._number][1])
+            self._number += 1
+
+    def _receive(self) -> None:
+        """Wait for something, and take what has come from those that may send."""
+        held_back = len(self._waiting) >= AHEAD * max(1, self._models.size)
+        senders = () if held_back else {self._front} if self._room > ROOM else None
+        if self._front < len(self._jobs):
+            wait([*self._decoders.handles(senders), *self._models.handles()], timeout=1.0)
+        elif self._computing:
+            wait(self._models.handles(), timeout=1.0)
+        for number, message in self._models.receive():
+            self._put_back(number, message)
+        for job, message in self._decoders.receive(senders):
+            self._jobs[job].early.append(message)
+            self._room += _weight(message)
+        while self._front < len(self._jobs) and self._jobs[self._front].early:
+            message = self._jobs[self._front].early.popleft()
+            self._room -= _weight(message)
+            self._advance(self._jobs[self._front], message)
+
+    def _advance(self, job: _Job, message: Message | End | Lost) -> None:
+        """Take the front clip's next message."""
+        if isinstance(message, Lost):
+            self._read_apart(job, message)
+        elif not isinstance(message, End):
+            self._take(job, message)
+            return
+        self._front += 1
+        if self._front == len(self._jobs) or self._jobs[self._front].shard > job.shard:
+            self._queue(job.shard, self._assemblies[job.shard].flush())
+
+    def _take(self, job: _Job, message: Message) -> None:
+        self._queue(job.shard, self._assemblies[job.shard].take(self._places[job.shard][job.place], message))
+
+    def _queue(self, shard: int, batches: Sequence[Batch]) -> None:
+        self._waiting.extend((shard, batch) for batch in batches)
+        self._open[shard] += len(batches)
+
+    def _put_back(self, number: int, message: Answer | End | Lost) -> None:
+        """Take a model's answer; one that went down with its batch costs the clips in it."""
+        if isinstance(message, End):
+            return
+        shard, batch = self._computing.pop(number)
+        rows, seconds = (message, 0.0) if isinstance(message, Lost) else message
+        self._assemblies[shard].put(batch, rows, seconds)
+        self._open[shard] -= 1
+
+    def _read_apart(self, job: _Job, lost: Lost) -> None:
+        """Read a clip that took its decoder down once more, a view at a time: what ends one need not end the others."""
+        places = self._places[job.shard]
+        self._assemblies[job.shard].forget(places[job.place])
+        places[job.place] += self._sizes[job.shard]
+        views = dict.fromkeys(feature.entry.view for feature in self._features)
+        for view in views:
+            alike = tuple(feature for feature in self._features if feature.entry.view == view)
+            for message in (lost,) if len(views) == 1 else self._alone(alike, job.clip):
+                told: Message | Lost = message
+                if isinstance(told, Lost):
+                    told = {feature.key: Taken(None, told.reason) for feature in alike}
+                self._take(job, told)
+
+    def _alone(self, features: tuple[Feature, ...], clip: Clip) -> Iterator[Message | Lost]:
+        with Crew([_Reads(features)], limit=self._limit) as crew:
+            crew.give(0, clip)
+            while crew.busy:
+                yield from (message for _, message in crew.receive(timeout=1.0) if not isinstance(message, End))
+
+
+def _weight(message: Message | End | Lost) -> int:
+    """Count the bytes that a message brings."""
+    return sum(array.nbytes for array in message[1].arrays.values()) if isinstance(message, tuple) else 0
