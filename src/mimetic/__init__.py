@@ -16,7 +16,8 @@ The house, in the order of the river (a module imports only from those above it)
     prediction plots panels report                              raw clips in, scores out; one HTML page
     demonstration listings console                       the whole river; the tables; the terminal
     calls                                                what the words of a call mean
-    cli                                                  the commands
+    commands                                             the commands, by what they are for
+    cli                                                  the command line
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import numpy as np
 
 from mimetic.console import figure
 from mimetic.datasets import with_words
+from mimetic.features import LIGHT, Feature, feature, features
 from mimetic.recipes import Recipe
 from mimetic.records import BadData, Clip, Dataset, Json, UsageError
 from mimetic.runs import Run
@@ -52,6 +53,36 @@ def worded_clips(clips: Sequence[Clip], words: Path | None) -> tuple[Clip, ...]:
         raise BadData("there are no clips to score", remedy="Give media files, or folders with some.")
     dataset = Dataset(name="clips", clips=tuple(clips), targets=(), labels=np.zeros((len(clips), 0)))
     return worded(dataset, words).clips
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Read ``NAME,NAME``."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def wanted_features(names: str, models: Sequence[str], precision: str) -> tuple[Feature, ...]:
+    """Read ``--with``, and the checkpoints and the precision that are told beside it.
+
+    Raises
+    ------
+    UsageError
+        for a checkpoint that is for none of the extractors.
+    """
+    texts = list(names_in(names)) or list(LIGHT)
+    for told in models:
+        extractor, equals, model = told.partition("=")
+        if not equals and len(texts) > 1:
+            remedy = f"Write --model NAME={told}, with one of: {', '.join(texts)}."
+            raise UsageError(f"--model {told} is for one extractor, and there are several", remedy=remedy)
+        for_it = [i for i, text in enumerate(texts) if not equals or text.partition("+")[0] == extractor]
+        if not for_it:
+            remedy = f"Write --model NAME=FOLDER, with one of: {', '.join(texts)}."
+            raise UsageError(f"--model {told}: {extractor!r} is not asked for", remedy=remedy)
+        for i in for_it:
+            texts[i] += f"+model={model if equals else told}"
+    if precision != "fp32":
+        texts = [f"{text}+precision={precision}" if "precision" in feature(text).options else text for text in texts]
+    return features(texts)
 
 
 def read_settings(texts: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,30 @@
+"""The arguments and options that several commands share, and the codes that they end with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FELL_SHORT, WRONG_CALL, STOPPED = 1, 2, 130
+
+Data = Annotated[Path, typer.Argument(help="A folder in the challenge's layout, or a CSV.", show_default=False)]
+DataOrFiles = Annotated[list[Path], typer.Argument(help="Data sets, media files or folders.", show_default=False)]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
+RunFolders = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="Runs, or folders of them.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+StoreFolder = Annotated[
+    Path | None, typer.Option("--store", help="Where features are kept; DATA/features if not told.")
+]
+WordsFile = Annotated[
+    Path | None, typer.Option("--words", help="A CSV or JSON with the words of all clips, or a folder of transcripts.")
+]
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes; as many as processors if not told.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Accept = Annotated[
+    str,
+    typer.Option(metavar="NAME,NAME", help="Extractors whose licence you have read and accept.", show_default=False),
+]

@@ -1,0 +1,89 @@
+"""Commands that make data sets and bring features into the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mimetic.commands.arguments import FELL_SHORT, Accept, AsJson, DataOrFiles, Device, StoreFolder, WordsFile, Workers
+from mimetic.records import UnknownName
+
+
+def make(
+    kind: Annotated[str, typer.Argument(help="demo.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to.", show_default=False)],
+    size: Annotated[str, typer.Option(help="full (420 clips) or small (48).")] = "full",
+    seed: Annotated[int, typer.Option(help="Other clips for another seed.")] = 0,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a data set in the challenge's own layout."""
+    from mimetic import console
+    from mimetic.datasets import DATASETS, open_dataset
+    from mimetic.records import Entry
+
+    makers = {name: entry.make for name, entry in DATASETS.items() if entry.make}
+    if kind not in makers:
+        raise UnknownName("data set to make", kind, makers)
+    with console.bars() as bars:
+        Entry(target=makers[kind], about="").load()(
+            folder, size=size, seed=seed, workers=workers, progress=bars.counter("making clips")
+        )
+    clips = len(open_dataset(folder).clips)
+    if as_json:
+        console.print_json({"data": str(folder), "clips": clips})
+    else:
+        console.print_lines(f"{clips} clips in {folder}", f"next  mimetic train {folder} light")
+
+
+def extract(
+    data: DataOrFiles,
+    names: Annotated[str, typer.Option("--with", help="Extractors: NAME,NAME+option=value.")] = "",
+    models: Annotated[
+        list[str], typer.Option("--model", help="Another checkpoint: FOLDER or ID; of several extractors NAME=FOLDER.")
+    ] = [],  # noqa: B006 - typer reads it
+    precision: Annotated[str, typer.Option(help="Of pretrained models: fp32, bf16 or fp16.")] = "fp32",
+    device: Device = "auto",
+    accept: Accept = "",
+    store: StoreFolder = None,
+    words: WordsFile = None,
+    workers: Workers = None,
+    limit: Annotated[float, typer.Option(help="Processor seconds that reading a clip may take.")] = 900.0,
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what failed before.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring features into the store. What is there already is not made again; a stopped job goes on."""
+    from mimetic import calls, console
+    from mimetic.datasets import open_datasets
+    from mimetic.extraction import extract as run_extraction
+
+    wanted = calls.wanted_features(names, models, precision)
+    dataset = calls.worded(open_datasets(data), words)
+    place = calls.store_of(dataset, store, default=Path("features"))
+    with console.bars() as bars:
+        summaries = run_extraction(
+            dataset.clips,
+            wanted,
+            place,
+            workers=workers,
+            device=device,
+            limit=limit,
+            retry=retry,
+            accepted=calls.names_in(accept),
+            progress=bars.counter("extracting features"),
+        )
+    short: dict[str, dict[str, list[str]]] = {}
+    for key, summary in summaries.items():
+        for clip, reason in summary.failures:
+            short.setdefault(clip, {}).setdefault(reason, []).append(key)
+    if as_json:
+        extractors = {key: summary.as_json() for key, summary in summaries.items()}
+        console.print_json({"store": str(place.path), "clips": len(dataset.clips), "extractors": extractors})
+    else:
+        rows = [(k, s.clips, s.frames, f"{s.seconds:.1f}", len(s.failures)) for k, s in summaries.items()]
+        console.print_table(["extractor", "clips", "rows", "CPU s", "fell short"], rows, title=f"store {place.path}")
+        console.print_lines(*(f"{clip}  {calls.by_reason(reasons)}" for clip, reasons in sorted(short.items())))
+    if short:
+        raise typer.Exit(FELL_SHORT)

@@ -1,0 +1,154 @@
+"""Commands that use a run: on clips, for the challenge; and those that show what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mimetic.commands.arguments import FELL_SHORT, AsJson, Data, RunFolder, StoreFolder, WordsFile, Workers
+from mimetic.records import UsageError
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("mimetic-demo"),
+    size: Annotated[str, typer.Option(help="full (420 clips) or small (48).")] = "full",
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run everything on clips it makes itself.
+
+    Data, features, training, scores, report and submission; about five minutes on two cores.
+    """
+    from mimetic import console
+    from mimetic.demonstration import CAVEAT, demonstrate
+    from mimetic.demonstration import as_json as to_json
+
+    with console.bars() as bars:
+        done = demonstrate(out, size=size, workers=workers, counter=bars.counter)
+    if as_json:
+        console.print_json(to_json(done))
+        return
+    modalities = [*done.modalities, "all four"]
+    console.print_evaluations([*done.singles, done.fusion], modalities)
+    difference = done.difference
+    console.print_lines(
+        "",
+        f"{done.fusion.recipe} minus {done.best_single}: {console.figure(difference.difference, sign=True)}"
+        f" ({console.between(difference, sign=True)})",
+        CAVEAT,
+        "",
+        f"report      {done.report}",
+        f"submission  {done.submission}",
+        f"run         {done.run}",
+        f"next        mimetic predict {done.run} CLIP...",
+    )
+
+
+def list_(
+    kind: Annotated[str, typer.Argument(help="datasets, extractors, detectors, encoders, fusions or recipes.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print a table: what there is to choose from."""
+    from mimetic import console, listings
+
+    rows = listings.rows(kind)
+    if as_json:
+        console.print_json(rows)
+    else:
+        console.print_table(*listings.as_table(rows))
+
+
+def predict(
+    run: RunFolder,
+    clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Media files or folders.")],
+    words: WordsFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score clips: a number for each target, or the reason why not."""
+    from mimetic import calls, console
+    from mimetic.prediction import as_clips
+    from mimetic.prediction import predict as run_prediction
+    from mimetic.runs import Run
+
+    opened, asked = Run(run), calls.worded_clips(as_clips(clips), words)
+    with console.bars() as bars:
+        scores = run_prediction(opened, asked, progress=bars.counter("scoring"))
+    rows = list(zip(asked, scores.values.tolist(), scores.modalities, scores.errors, strict=True))
+    if as_json:
+        console.print_json(
+            [
+                {
+                    "clip": clip.id,
+                    "path": None if clip.path is None else str(clip.path),
+                    "scores": None if error else dict(zip(scores.targets, values, strict=True)),
+                    "intervals": None,
+                    "modalities": dict(modalities),
+                    "error": error,
+                }
+                for clip, values, modalities, error in rows
+            ]
+        )
+    else:
+        cells = [
+            (clip.id, *("" if error else console.figure(value) for value in values), calls.not_used(modalities, error))
+            for clip, values, modalities, error in rows
+        ]
+        console.print_table(["clip", *scores.targets, "not used"], cells)
+        console.print_lines(opened.note or None)
+    if any(scores.errors):
+        raise typer.Exit(FELL_SHORT)
+
+
+def submit(
+    run: RunFolder,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The file.")] = Path("submission.csv"),
+    store: StoreFolder = None,
+    words: WordsFile = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the challenge's file, and check it."""
+    from mimetic import calls, console
+    from mimetic.datasets import open_dataset
+    from mimetic.extraction import extract as run_extraction
+    from mimetic.prediction import predict_dataset
+    from mimetic.runs import Run
+    from mimetic.submission import check_submission, write_submission
+
+    opened, dataset = Run(run), calls.worded(open_dataset(data), words)
+    place = calls.store_of(dataset, store)
+    with console.bars() as bars:
+        run_extraction(
+            dataset.clips, opened.features, place, workers=workers, progress=bars.counter("extracting features")
+        )
+    path = write_submission(predict_dataset(opened, dataset, place), dataset, out)
+    _tell_faults(path, check_submission(path, dataset), as_json=as_json)
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A submission.", show_default=False)],
+    data: Data,
+    as_json: AsJson = False,
+) -> None:
+    """Look for all that would spoil a submission."""
+    from mimetic.datasets import open_dataset
+    from mimetic.submission import check_submission
+
+    if not file.is_file():
+        raise UsageError(f"there is no {file}", remedy="`mimetic submit` writes one.")
+    _tell_faults(file, check_submission(file, open_dataset(data)), as_json=as_json)
+
+
+def _tell_faults(path: Path, faults: Sequence[str], *, as_json: bool) -> None:
+    from mimetic import console
+
+    if as_json:
+        console.print_json({"file": str(path), "good": not faults, "faults": list(faults)})
+    else:
+        console.print_lines(*(faults or [f"{path} is good"]))
+    if faults:
+        raise typer.Exit(FELL_SHORT)
