@@ -96,7 +96,8 @@ class LogMelExtraction:
         self._window = window
         self._bands = bands
         self._tail = np.zeros(0, dtype=np.float32)
-        self._rows: list[Floats] = []
+        self._rows: list[NDArray[np.float32]] = []
+        self._last: Floats | None = None  # what the next block's first row changes from
 
     def add(self, piece: Sound) -> None:
         """Take the next samples."""
@@ -104,7 +105,7 @@ class LogMelExtraction:
         length = (BLOCK - 1) * HOP + FRAME
         start = 0
         while len(self._tail) - start >= length:
-            self._rows.append(self._describe(self._tail[start : start + length]))
+            self._take(self._tail[start : start + length])
             start += BLOCK * HOP
         self._tail = self._tail[start:].copy()
 
@@ -114,9 +115,16 @@ class LogMelExtraction:
         if len(tail) < FRAME and len(tail) and not self._rows:
             tail = np.pad(tail, (0, FRAME - len(tail)))
         if len(tail) >= FRAME:
-            self._rows.append(self._describe(tail))
-        values = _columns(np.concatenate([np.zeros((0, BANDS + 3)), *self._rows]))
-        return Track(values=values.astype(np.float32), rate=RATE, valid=np.ones(len(values), dtype=np.bool_))
+            self._take(tail)
+        values = np.concatenate([np.zeros((0, DIM), np.float32), *self._rows])
+        return Track(values=values, rate=RATE, valid=np.ones(len(values), dtype=np.bool_))
+
+    def _take(self, samples: NDArray[np.float32]) -> None:
+        """Describe whole frames, and keep their columns."""
+        rows = self._describe(samples)
+        before = rows[:1] if self._last is None else self._last
+        self._rows.append(_columns(np.concatenate([before, rows]))[1:].astype(np.float32))
+        self._last = rows[-1:]
 
     def _describe(self, samples: NDArray[np.float32]) -> Floats:
         """Give ``(time, BANDS + 3)`` of whole frames: bands and energy in dB, voicing, pitch in octaves."""
