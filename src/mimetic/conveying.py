@@ -250,11 +250,12 @@ class _Conveyor:
         views = dict.fromkeys(feature.entry.view for feature in self._features)
         for view in views:
             alike = tuple(feature for feature in self._features if feature.entry.view == view)
-            for message in (lost,) if len(views) == 1 else self._alone(alike, job.clip):
-                told: Message | Lost = message
-                if isinstance(told, Lost):
-                    told = {feature.key: Taken(None, told.reason) for feature in alike}
-                self._take(job, told)
+            messages = [lost] if len(views) == 1 else list(self._alone(alike, job.clip))
+            if isinstance(last := messages[-1], Lost):
+                messages = [{feature.key: Taken(None, last.reason) for feature in alike}]
+            for message in messages:
+                assert not isinstance(message, Lost)
+                self._take(job, message)
 
     def _alone(self, features: tuple[Feature, ...], clip: Clip) -> Iterator[Message | Lost]:
         with Crew([_Reads(features)], limit=self._limit) as crew:

@@ -7,6 +7,7 @@ of a model's states cost no more memory than one. It gives the track back in pie
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -71,6 +72,7 @@ class Spool:
     def _set_aside(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - it lives as long as the spool
+            weakref.finalize(self, self._file.close)
         for values in self._held:
             self._file.write(np.ascontiguousarray(values).data)
         self._held = []
