@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def results(flow: Iterator[list[dict[str, Taken]] | None]) -> list[list[dict[str
 
 
 def assert_same(ours: list[list[dict[str, Taken]]], theirs: list[list[dict[str, Taken]]]) -> None:
-    for a, b in zip(sum(ours, []), sum(theirs, []), strict=True):
+    for a, b in zip(chain(*ours), chain(*theirs), strict=True):
         assert a.keys() == b.keys()
         for key in a:
             one, other = track(a[key]), track(b[key])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def cut(track: Track, *at: int) -> list[Track]:
             valid=track.valid[a:b],
             notes={name: note[a:b] for name, note in track.notes.items()},
         )
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
     ]
 
 
