@@ -171,3 +171,11 @@ def test_a_store_of_a_model_s_feature_has_the_same_bytes_however_it_was_made(
     )
     assert len(ours) == 3
     assert ours == theirs
+
+
+def test_what_is_imported_is_missing_in_a_clip_that_is_read(clips: list[Clip]) -> None:
+    wanted = features(["logmel", "motion-openface"])
+    (taken,) = [message for message in ClipReader(wanted)(clips[0]) if isinstance(message, dict)]
+    assert taken["logmel"].track is not None
+    assert taken["motion-openface"].track is None
+    assert "imported" in str(taken["motion-openface"].reason)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from mimetic.conveying import convey, convey_here
 from mimetic.devices import devices_of
 from mimetic.features import Feature
+from mimetic.licences import check_licences
 from mimetic.media import fingerprint
 from mimetic.models import ModelEntry
 from mimetic.parallel import processors
@@ -24,9 +24,6 @@ from mimetic.reading import Taken
 from mimetic.records import Clip, ClipError, Json, UsageError
 from mimetic.store import Row, Shard, Store, StoredFeature, digest, write_shard
 from mimetic.words import find_words
-
-ACCEPT = "MIMETIC_ACCEPT"
-"""The environment variable with the names of extractors whose licence is accepted, separated by commas."""
 
 SHARD = 32
 """Clips in a unit of work: what a kill can cost."""
@@ -168,15 +165,16 @@ def _plan(clips: Sequence[Clip], features: Sequence[Feature], store: Store, *, r
 
 def _check(plan: _Plan, accepted: Collection[str]) -> None:
     """Find out before work is done what cannot be made: imports, models that are not there, licences not accepted."""
-    for wanted in {feature.key: feature for lacking in plan.missing.values() for feature in lacking}.values():
-        if wanted.entry.view == "imported":
-            remedy = f"`mimetic import DATA --as {wanted.key} PATH` brings them."
-            raise UsageError(f"{wanted.key} is imported, not extracted, and the store lacks clips of it", remedy=remedy)
-        if wanted.entry.restricted and wanted.name not in {*accepted, *os.environ.get(ACCEPT, "").split(",")}:
-            remedy = f"If yours is a use that it allows: --accept {wanted.name}, or {ACCEPT}={wanted.name}."
-            told = f"{wanted.name} ({wanted.entry.model}) has a licence to accept: {wanted.entry.licence}"
-            raise UsageError(told, remedy=remedy)
-        wanted.make()
+    wanted = {feature.key: feature for lacking in plan.missing.values() for feature in lacking}
+    for feature in wanted.values():
+        if feature.entry.view == "imported":
+            remedy = f"`mimetic import DATA PATH --as {feature.key}` brings them."
+            raise UsageError(
+                f"{feature.key} is imported, not extracted, and the store lacks clips of it", remedy=remedy
+            )
+    check_licences(wanted.values(), accepted)
+    for feature in wanted.values():
+        feature.make()
 
 
 def _refuse_strangers(store: Store, feature: Feature, clips: Sequence[Clip], sources: Sequence[str]) -> None:

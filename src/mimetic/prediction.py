@@ -9,7 +9,7 @@ by the run's network. What cannot be read is missing, as a modality dropped in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from mimetic.conveying import convey_here
 from mimetic.datasets import open_datasets
 from mimetic.devices import choose_device
 from mimetic.features import Feature
+from mimetic.licences import check_licences
 from mimetic.network import score_tracks
 from mimetic.reading import Taken
 from mimetic.records import Clip, Dataset, Scores, Track
@@ -39,6 +40,7 @@ def predict(
     clips: Sequence[Clip | Path | str],
     *,
     device: str = "auto",
+    accepted: Collection[str] = (),
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Scores:
     """Score raw clips: every one gets a row, in the order asked for.
@@ -51,13 +53,23 @@ def predict(
         media files, or ``Clip`` where there is more to know of one (its words, its faces).
     device
         where pretrained extractors compute: auto, cpu, cuda or mps.
+    accepted
+        names of extractors whose licence the user has read and accepts; some ask for that.
 
     Returns
     -------
     Scores
         with what was used of each clip, and why the rest was not; a clip that could not be read at all has an error.
+
+    Raises
+    ------
+    UsageError
+        if a licence has not been accepted.
+    MissingWeights
+        if a pretrained model's files are not to be had.
     """
     run = run if isinstance(run, Run) else Run(run)
+    check_licences(run.features, accepted)
     asked = as_clips(clips)
     taken: list[dict[str, Taken]] = []
     shards = [asked[start : start + AT_ONCE] for start in range(0, len(asked), AT_ONCE)]

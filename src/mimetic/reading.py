@@ -23,6 +23,9 @@ from mimetic.spools import NotFinite, Spool, pool
 from mimetic.store import digest
 from mimetic.words import read_words
 
+NOT_IN_A_CLIP = "imported features, which a clip by itself does not have"
+"""Why a feature that is imported is missing in a clip that is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -44,8 +47,9 @@ class ClipReader:
     """Clips to tracks and inputs. Made once a worker: what it holds serves clip after clip."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
-        self._features = features
-        self._extractors = {feature.key: feature.make() for feature in features}
+        self._features = [feature for feature in features if feature.entry.view != "imported"]
+        self._imported = {f.key: Taken(None, NOT_IN_A_CLIP) for f in features if f not in self._features}
+        self._extractors = {feature.key: feature.make() for feature in self._features}
         options = {digest(dict(f.view_options)): f.view_options for f in features if f.entry.view == "faces"}
         self._face_views = {name: FaceView(**_told(chosen)) for name, chosen in options.items()}
         self._threads = ThreadpoolController()
@@ -62,7 +66,7 @@ class ClipReader:
                 raise
             except Exception as error:  # whatever it is, it is this clip's trouble, and not the others'
                 reason = f"{type(error).__name__}: {error}"
-                yield {feature.key: Taken(None, reason) for feature in self._features}
+                yield {feature.key: Taken(None, reason) for feature in self._features} | self._imported
 
     def _read(self, clip: Clip) -> Iterator[Message]:
         flows = {f.key: _Flow(f, self._extractors[f.key].begin()) for f in self._features}
@@ -78,7 +82,7 @@ class ClipReader:
             flow.seconds += max(0.0, decoding) / len(filmed)
         for flow in flows.values():
             yield from flow.rest()
-        yield {key: flow.finish() for key, flow in flows.items()}
+        yield {key: flow.finish() for key, flow in flows.items()} | self._imported
 
     def _words(self, clip: Clip, flows: Sequence[_Flow]) -> Iterator[Message]:
         if not flows:

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import FELL_SHORT, AsJson, Data, RunFolder, StoreFolder, WordsFile, Workers
+from mimetic.commands.arguments import (
+    FELL_SHORT,
+    Accept,
+    AsJson,
+    Data,
+    Device,
+    RunFolder,
+    StoreFolder,
+    WordsFile,
+    Workers,
+)
 from mimetic.records import UsageError
 
 
@@ -65,6 +75,8 @@ def predict(
     run: RunFolder,
     clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Media files or folders.")],
     words: WordsFile = None,
+    device: Device = "auto",
+    accept: Accept = "",
     as_json: AsJson = False,
 ) -> None:
     """Score clips: a number for each target, or the reason why not."""
@@ -75,7 +87,9 @@ def predict(
 
     opened, asked = Run(run), calls.worded_clips(as_clips(clips), words)
     with console.bars() as bars:
-        scores = run_prediction(opened, asked, progress=bars.counter("scoring"))
+        scores = run_prediction(
+            opened, asked, device=device, accepted=calls.names_in(accept), progress=bars.counter("scoring")
+        )
     rows = list(zip(asked, scores.values.tolist(), scores.modalities, scores.errors, strict=True))
     if as_json:
         console.print_json(
@@ -109,6 +123,8 @@ def submit(
     store: StoreFolder = None,
     words: WordsFile = None,
     workers: Workers = None,
+    device: Device = "auto",
+    accept: Accept = "",
     as_json: AsJson = False,
 ) -> None:
     """Write the challenge's file, and check it."""
@@ -123,7 +139,13 @@ def submit(
     place = calls.store_of(dataset, store)
     with console.bars() as bars:
         run_extraction(
-            dataset.clips, opened.features, place, workers=workers, progress=bars.counter("extracting features")
+            dataset.clips,
+            opened.features,
+            place,
+            workers=workers,
+            device=device,
+            accepted=calls.names_in(accept),
+            progress=bars.counter("extracting features"),
         )
     path = write_submission(predict_dataset(opened, dataset, place), dataset, out)
     _tell_faults(path, check_submission(path, dataset), as_json=as_json)
