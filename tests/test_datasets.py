@@ -81,6 +81,19 @@ def test_a_table_in_another_encoding_is_told(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
+def test_what_else_is_known_of_clips_stands_in_a_table_of_its_own(tmp_path: Path) -> None:
+    root = layout(tmp_path / "data")
+    (root / "clips.csv").write_text("Filename,person,script\n12,p1,s1\n0,p2,\n00021,p1,s2\n77,p9,s9\n")
+    dataset = open_dataset(root)
+    assert dataset.column("person") == ("p2", "", "", "p1", "", "p1")
+    assert dataset.column("script") == ("", "", "", "s1", "", "s2")
+    with pytest.raises(UnknownName, match="persn.*person"):
+        dataset.column("persn")
+    (root / "clips.csv").write_text("clip,person\n12,p1\n")
+    with pytest.raises(BadData, match="Filename"):
+        open_dataset(root)
+
+
 def test_columns_are_joined_by_name(tmp_path: Path) -> None:
     root = layout(tmp_path / "data")
     (root / "valid_split.csv").write_text("Filename,Empathic Pain,Admiration\n00012,0.1,0.3\n")
@@ -136,6 +149,19 @@ def test_any_csv_with_paths_and_numbers_is_a_data_set(tmp_path: Path) -> None:
     ]
     np.testing.assert_array_equal(dataset.labels, [[1, np.nan], [2.5, 0]])
     assert dataset.store == tmp_path / "mine.features"
+
+
+def test_what_tells_people_apart_is_no_target(tmp_path: Path) -> None:
+    table = tmp_path / "own.csv"
+    table.write_text("path,Speaker_ID,ActorID,age,joy,mood\na.mp4,7,1001,33,0.5,fine\nb.mp4,8,1002,,0.1,\n")
+    dataset = open_dataset(table)
+    assert dataset.targets == ("joy",)
+    assert dict(dataset.columns) == {
+        "Speaker_ID": ("7", "8"),
+        "ActorID": ("1001", "1002"),
+        "age": ("33", ""),
+        "mood": ("fine", ""),
+    }
 
 
 def test_texts_alone_are_clips_too(tmp_path: Path) -> None:

@@ -135,7 +135,8 @@ class Dataset:
 
     ``labels`` is ``(clip, target)`` float64 in the order of ``clips``; NaN where nobody said. ``store`` is the
     folder where its features belong by default (``None``: it has to be given). ``note`` is what has to be said wherever
-    figures from it are shown: that it is simulated, if it is.
+    figures from it are shown: that it is simulated, if it is. ``columns`` is what else is known of the clips, such as
+    the person or the script: ``(clip,)`` texts by column, empty where nobody said.
     """
 
     name: str
@@ -144,6 +145,17 @@ class Dataset:
     labels: NDArray[np.float64]
     store: Path | None = None
     note: str = ""
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def column(self, name: str) -> tuple[str, ...]:
+        """Give what a column says of each clip.
+
+        Raises
+        ------
+        UnknownName
+            for a column that the data set does not have.
+        """
+        return find(self.columns, name, "column")
 
     def indices(self, part: str) -> NDArray[np.intp]:
         """Give the rows of one official part, in order."""

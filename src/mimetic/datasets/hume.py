@@ -7,6 +7,7 @@
     ROOT/test_data/raw/NNNNN.mp4 (or test/raw)                  test clips; test_split.csv lists them, without labels
     ROOT/text/NNNNN.{txt,srt,vtt,ttml,json}                     words, where somebody made them
     ROOT/face_images/NNNNN/<n>.jpg                              the organisers' face crops
+    ROOT/clips.csv                                              Filename,<column>,...: what else is known of clips
 
 Ids are strings of five digits everywhere: ``12`` and ``12.0`` in a table mean ``00012``.
 """
@@ -29,6 +30,7 @@ ID_DIGITS = 5
 TRAIN, VALID, TEST = ("train_split.csv",), ("valid_split.csv", "val_split.csv"), ("test_split.csv",)
 TEST_FOLDERS = ("test_data", "test")
 NOTE = "truth/README.txt"
+FACTS = "clips.csv"
 
 
 def recognise(path: Path) -> bool:
@@ -61,6 +63,7 @@ def open_layout(path: Path) -> Dataset:
         labels=np.array(labels, dtype=np.float64).reshape(len(clips), len(targets)),
         store=path / "features",
         note=_note(path),
+        columns=_columns(path / FACTS, [clip.id for clip in clips]),
     )
 
 
@@ -68,6 +71,17 @@ def _note(root: Path) -> str:
     """Give what the maker of a simulated data set says of it."""
     note = root / NOTE
     return note.read_text("utf-8").strip() if note.is_file() else ""
+
+
+def _columns(table: Path, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read what else is known of the clips; of one that the table does not list, nothing is."""
+    if not table.is_file():
+        return {}
+    header = _header(table)
+    if ID_COLUMN not in header:
+        raise BadData(f"{table} has no column {ID_COLUMN!r}", remedy=f"Its columns: {', '.join(header)}.")
+    known = {id_: cells for _, id_, cells in _cells(table)}
+    return {name: tuple(known.get(id_, {}).get(name, "") for id_ in ids) for name in header if name != ID_COLUMN}
 
 
 def _first(folder: Path, names: Sequence[str]) -> Path | None:
@@ -108,6 +122,12 @@ def _targets(tables: Sequence[Path]) -> tuple[str, ...]:
 
 def _rows(table: Path) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield ``(id, target -> value)`` for every line."""
+    for where, id_, row in _cells(table):
+        yield id_, {name: _number(text, name, where) for name, text in row.items()}
+
+
+def _cells(table: Path) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield where a line stands, its clip's id, and its other cells by column."""
     (_, header), *lines = _lines(table)
     for number, cells in lines:
         where = f"{table}, line {number}"
@@ -115,7 +135,7 @@ def _rows(table: Path) -> Iterator[tuple[str, dict[str, float]]]:
             remedy = "Separate cells with commas, and write decimals with a point."
             raise BadData(f"{where} has {len(cells)} cells, the header {len(header)}", remedy=remedy)
         row = dict(zip(header, cells, strict=True))
-        yield clip_id(row.pop(ID_COLUMN), where), {name: _number(text, name, where) for name, text in row.items()}
+        yield where, clip_id(row.pop(ID_COLUMN), where), row
 
 
 def clip_id(text: str, where: str) -> str:

@@ -2,7 +2,8 @@
 
 Columns are found by name: a path (``path``, ``file``, ``filename``, ``video``, ``audio``, ``clip``), a text
 (``text``, ``words``, ``transcript``, ``sentence``), an id (``id``), a part (``part``, ``split``). Every other column
-whose cells are mostly numbers is a target. Features go to ``NAME.features/`` beside the file.
+whose cells are mostly numbers is a target, unless its name says that it tells people or scripts apart
+(``FACT_COLUMNS``); what is no target is a fact about the clips. Features go to ``NAME.features/`` beside the file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,20 @@ PATH_COLUMNS = ("path", "file", "filename", "video", "audio", "clip")
 TEXT_COLUMNS = ("text", "words", "transcript", "sentence")
 ID_COLUMNS = ("id",)
 PART_COLUMNS = ("part", "split")
+FACT_COLUMNS = (
+    "person",
+    "subject",
+    "participant",
+    "speaker",
+    "actor",
+    "user",
+    "group",
+    "session",
+    "script",
+    "prompt",
+    "age",
+    "raters",
+)
 PARTS = {"train": "train", "dev": "valid", "val": "valid", "valid": "valid", "validation": "valid", "test": "test"}
 
 Rows = Sequence[tuple[int, Mapping[str, str]]]
@@ -55,7 +70,8 @@ def open_table(path: Path) -> Dataset:
     if known["path"] is None and known["text"] is None:
         remedy = f"Separated by commas, one column is called {', '.join((*PATH_COLUMNS, *TEXT_COLUMNS))}."
         raise BadData(f"{path} has no column with paths or texts", remedy=remedy)
-    targets = tuple(name for name in header if name not in known.values() and _is_numeric(rows, name))
+    others = [name for name in header if name not in known.values()]
+    targets = tuple(name for name in others if not _is_fact(name) and _is_numeric(rows, name))
     if not targets:
         remedy = f"Beside paths or texts it needs a column of numbers; it has {', '.join(header)}."
         raise BadData(f"{path} has no target column", remedy=remedy)
@@ -65,6 +81,7 @@ def open_table(path: Path) -> Dataset:
         targets=targets,
         labels=_labels(path, rows, targets),
         store=path.with_suffix(".features"),
+        columns={name: tuple(row[name].strip() for _, row in rows) for name in others if name not in targets},
     )
 
 
@@ -94,6 +111,11 @@ def _cells(row: Mapping[str | None, Any], where: str) -> dict[str, str]:
 def _column(header: Sequence[str], names: Sequence[str]) -> str | None:
     by_name = {column.strip().lower(): column for column in header}
     return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _is_fact(name: str) -> bool:
+    """Tell whether a column's name, or that of an id of it, is one of ``FACT_COLUMNS``."""
+    return name.strip().lower().removesuffix("id").rstrip("_- ") in FACT_COLUMNS
 
 
 def _is_numeric(rows: Rows, name: str) -> bool:
