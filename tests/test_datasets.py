@@ -87,7 +87,7 @@ def test_what_else_is_known_of_clips_stands_in_a_table_of_its_own(tmp_path: Path
     dataset = open_dataset(root)
     assert dataset.column("person") == ("p2", "", "", "p1", "", "p1")
     assert dataset.column("script") == ("", "", "", "s1", "", "s2")
-    with pytest.raises(UnknownName, match="persn.*person"):
+    with pytest.raises(UnknownName, match=r"persn.*person"):
         dataset.column("persn")
     (root / "clips.csv").write_text("clip,person\n12,p1\n")
     with pytest.raises(BadData, match="Filename"):

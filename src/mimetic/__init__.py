@@ -3,7 +3,7 @@
 The house, in the order of the river (a module imports only from those above it)::
 
     records                                              the nouns, the protocols, the tree of errors
-    scores parallel devices                              formulas; processes; what computes
+    scores resampling parallel devices                   formulas, and how they vary; processes; what computes
     models checkpoints                                   what a pretrained extractor is; where its files are
     pieces media detectors faces words transcripts       a path becomes views
     features encoders fusions                            views become tracks, vectors, scores: open tables

@@ -1,30 +1,20 @@
 """How far a score can be trusted: scores in, and how they vary over resampled clips; an interval or a comparison out.
 
-The percentile bootstrap (Efron and Tibshirani 1993, chapter 13): clips, or whole groups of clips, are drawn again with
-replacement, as many as there are; a resample is a row of counts. Correlation, concordance and squared error follow from
-sums over clips, so a block of resamples is one matrix product. Any other statistic is computed resample by resample,
-and so is one whose sums have lost their digits to cancellation: both ways agree.
+The percentile bootstrap (Efron and Tibshirani 1993, chapter 13), on the resamples of ``mimetic.resampling``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mimetic.records import Json, UsageError
-from mimetic.scores import ERRORS, ccc, mse, pearson
-
-Floats = NDArray[np.float64]
-Statistic = Callable[[Floats, Floats], Any]
-"""``(target, predicted)``, ``(clip,)`` each and without missing labels, to a number; NaN where it is not defined."""
-
-_BLOCK_BYTES = 16 * 2**20  # of counts at a time: larger blocks are not faster, fresh memory is what costs
-_CANCELLED = 1e-4  # a variance below this share of its mean square has lost too many digits
+from mimetic.resampling import Floats, Statistic, bootstrap, sample_of, seeds_of
+from mimetic.scores import ERRORS, pearson
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,25 +33,51 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """First minus second, on the same clips. ``wins`` is the share of resamples in which the first is better."""
+    """First minus second, on the same clips.
+
+    Attributes
+    ----------
+    wins
+        share of resamples in which the first is better.
+    spread
+        standard deviation of the difference over resamples: its standard error.
+    chance
+        two-sided p of no difference: twice the share of resamples on the far side of 0, never below 2 / resamples.
+    """
 
     difference: float
     low: float
     high: float
     wins: float
     clips: int
+    spread: float = math.nan
+    chance: float = math.nan
 
     @property
     def verdict(self) -> str:
         """Which one is better, in words: neither, if the interval holds 0 or is not defined."""
         if not (self.low > 0 or self.high < 0):
-            return f"no difference can be told (n = {self.clips:,})"
+            return f"no difference can be told at n = {self.clips:,}"
         return "first is better" if self.wins > 0.5 else "second is better"
+
+    def clips_to_tell(self, difference: float | None = None, *, power: float = 0.8, level: float = 0.95) -> float:
+        """Give how many clips it would take to tell a difference with this probability; NaN where none is defined.
+
+        The standard error falls with the root of the number of clips (drawn as these were, with people and scripts
+        as often shared): ``n ((z_level + z_power) spread / difference)^2``, the normal approximation.
+        """
+        wanted = self.difference if difference is None else difference
+        if not wanted or math.isnan(wanted) or math.isnan(self.spread):
+            return math.nan
+        normal = NormalDist()
+        reach = normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)
+        return math.ceil(self.clips * (reach * self.spread / wanted) ** 2)
 
     def as_json(self) -> Json:
         """Give the comparison as ``--json`` prints it; what is not defined is null."""
-        numbers = {"difference": self.difference, "low": self.low, "high": self.high, "wins": self.wins}
-        return {**{name: _plain(number) for name, number in numbers.items()}, "verdict": self.verdict}
+        names = ("difference", "low", "high", "wins", "spread", "chance")
+        numbers = {name: _plain(getattr(self, name)) for name in names}
+        return {**numbers, "clips": self.clips, "verdict": self.verdict, "clips_to_tell": _plain(self.clips_to_tell())}
 
 
 def interval(
@@ -99,8 +115,8 @@ def interval(
         if shapes do not fit, or ``resamples`` or ``level`` make no interval.
     """
     _check(resamples, level)
-    sample = _sample(target, [predicted], groups)
-    values, drawn = (scores.mean(axis=0) for scores in _bootstrap(sample, statistic, resamples, seed))
+    sample = sample_of(target, [predicted], groups)
+    values, drawn = (scores.mean(axis=0) for scores in bootstrap(sample, statistic, resamples, seed))
     columns = tuple(_percentiles(*column, level) for column in zip(values, drawn.T, strict=True))
     if np.ndim(target) == 1:
         return columns[0]
@@ -123,159 +139,54 @@ def compare(
     Arguments and errors are those of ``interval``. More is better, except for the table ``ERRORS``; ties count half.
     """
     _check(resamples, level)
-    sample = _sample(target, [first, second], groups)
-    seeds = len(_seeds(target, first))
+    sample = sample_of(target, [first, second], groups)
+    seeds = len(seeds_of(target, first))
     values, drawn = (
         scores[:seeds].mean(axis=0) - scores[seeds:].mean(axis=0)
-        for scores in _bootstrap(sample, statistic, resamples, seed)
+        for scores in bootstrap(sample, statistic, resamples, seed)
     )
     differences = _mean_defined(drawn)
     found = _percentiles(values.mean(), differences, level)
     gains = -differences if statistic in ERRORS.values() else differences
+    gains = gains[~np.isnan(gains)]
+    told = not math.isnan(found.low)
     return Comparison(
         difference=found.value,
         low=found.low,
         high=found.high,
-        wins=math.nan if math.isnan(found.low) else float(np.nanmean(np.heaviside(gains, 0.5))),
+        wins=float(np.heaviside(gains, 0.5).mean()) if told else math.nan,
         clips=int(sample.known.any(axis=1).sum()),
+        spread=float(gains.std()) if told else math.nan,
+        chance=_chance(gains) if told else math.nan,
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Sample:
-    """``target`` is ``(clip, target)``, ``predicted`` ``(seed, clip, target)``, ``group`` ``(clip,)`` from 0."""
-
-    target: Floats
-    predicted: Floats
-    group: NDArray[np.intp]
-    groups: int
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """Tell which labels are not missing, ``(clip, target)``."""
-        return ~np.isnan(self.target)
-
-    def score(self, statistic: Statistic, seed: int, column: int, counts: NDArray[Any]) -> float:
-        """Compute the statistic of one seed and column directly, each group taken ``counts`` times."""
-        times = counts[self.group].astype(np.intp) * self.known[:, column]
-        clips = np.repeat(np.arange(len(times)), times)
-        if not len(clips):
-            return math.nan
-        return float(statistic(self.target[clips, column], self.predicted[seed, clips, column]))
+def _chance(gains: Floats) -> float:
+    """Give the two-sided p of resampled differences (Davison and Hinkley 1997, section 4.2): ties count half."""
+    above = float(np.heaviside(gains, 0.5).sum())
+    return min(1.0, 2.0 * (min(above, len(gains) - above) + 1.0) / (len(gains) + 1.0))
 
 
-def _sample(target: ArrayLike, predicted: list[ArrayLike], groups: ArrayLike | None) -> _Sample:
-    """Bring the arguments into one shape; all predictions one after the other along ``seed``."""
-    seeds = np.concatenate([_seeds(target, one) for one in predicted])
-    labels = np.arange(seeds.shape[1]) if groups is None else np.asarray(groups)
-    if labels.shape != seeds.shape[1:2]:
-        raise UsageError(f"groups is {labels.shape} for {seeds.shape[1]} clips", remedy="Give one label a clip.")
-    names, group = np.unique(labels, return_inverse=True)
-    known = np.asarray(target, dtype=np.float64).reshape(seeds.shape[1:])
-    return _Sample(target=known, predicted=seeds, group=group, groups=len(names))
+def holm(chances: ArrayLike) -> Floats:
+    """Correct the p of many comparisons, so that claiming *any* false difference stays as rare as one would be.
 
+    Holm's step-down method (1979, Scandinavian Journal of Statistics 6:65); NaN stays NaN and does not count.
 
-def _seeds(target: ArrayLike, predicted: ArrayLike) -> Floats:
-    """Give predictions as ``(seed, clip, target)``."""
-    shape, values = np.shape(target), np.asarray(predicted, dtype=np.float64)
-    seeds = values.shape[: values.ndim - len(shape)]
-    if len(shape) not in (1, 2) or len(seeds) > 1 or values.shape != (*seeds, *shape):
-        message = f"target is {shape} and predicted {values.shape}"
-        raise UsageError(message, remedy="Give (clip,) or (clip, target), and predicted the same or (seed, ...) of it.")
-    return values.reshape(*seeds or (1,), shape[0], *shape[1:] or (1,))
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    given = np.asarray(chances, dtype=np.float64)
+    corrected = np.full(given.shape, np.nan)
+    order = np.argsort(given)[: np.count_nonzero(~np.isnan(given))]
+    steps = given[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
 
 
 def _check(resamples: int, level: float) -> None:
     if resamples < 1 or not 0 < level < 1:
         remedy = "Give at least one resample, and a level between 0 and 1."
         raise UsageError(f"{resamples} resamples at level {level} make no interval", remedy=remedy)
-
-
-def _counts(groups: int, resamples: int, seed: int) -> Iterator[tuple[int, Floats]]:
-    """Yield blocks of resamples: the first one's place, and counts ``(resample, group)``, to be used at once."""
-    draw = np.random.default_rng(seed)
-    small = np.min_scalar_type(groups - 1)  # two bytes instead of eight draw seven times as fast
-    block = np.empty((min(resamples, max(1, _BLOCK_BYTES // (8 * groups))), groups))
-    for start in range(0, resamples, len(block)):
-        rows = block[: resamples - start]
-        for row in rows:
-            row[:] = np.bincount(draw.integers(groups, size=groups, dtype=small), minlength=groups)
-        yield start, rows
-
-
-def _bootstrap(sample: _Sample, statistic: Statistic, resamples: int, seed: int) -> tuple[Floats, Floats]:
-    """Give the statistic of the data, ``(seed, target)``, and of the resamples, ``(seed, resample, target)``.
-
-    Where the data's is NaN, so are the resamples', and where there is a single group, for they would all be the data.
-    """
-    seeds, _, columns = sample.predicted.shape
-    once = np.ones(sample.groups)
-    values = np.array([[sample.score(statistic, s, c, once) for c in range(columns)] for s in range(seeds)])
-    drawn = np.full((seeds, resamples, columns), np.nan)
-    if sample.groups < 2:
-        return values, drawn
-    quick = _Moments(sample, _FORMULAS[statistic]) if statistic in _FORMULAS else None
-    wanted = ~np.isnan(values)[:, None, :]
-    for start, counts in _counts(sample.groups, resamples, seed):
-        block = drawn[:, start : start + len(counts)]
-        settled = quick.fill(block, counts) if quick else np.zeros(block.shape, bool)
-        for s, row, c in np.argwhere(wanted & ~settled):
-            block[s, row, c] = sample.score(statistic, s, c, counts[row])
-    drawn[np.broadcast_to(~wanted, drawn.shape)] = np.nan
-    return values, drawn
-
-
-Formula = Callable[[Floats, Floats, Floats, Floats], Floats]
-"""A statistic from the variances of target and prediction, their covariance, and the difference of their means."""
-
-_FORMULAS: Mapping[Statistic, Formula] = {
-    pearson: lambda var_x, var_y, cov, _: np.clip(cov / np.sqrt(var_x) / np.sqrt(var_y), -1.0, 1.0),
-    ccc: lambda var_x, var_y, cov, gap: 2.0 * cov / (var_x + var_y + gap**2),
-    mse: lambda var_x, var_y, cov, gap: np.maximum(var_x + var_y - 2.0 * cov + gap**2, 0.0),
-}
-
-
-class _Moments:
-    """Sums of 1, x, xx, y, yy, xy over each group's clips: with counts, those of any resample.
-
-    Columns are centred on their mean in the data first, so that little cancels. The seeds are multiplied one by one:
-    equal predictions then get equal bits, and a comparison of a run with itself is exactly zero.
-    """
-
-    def __init__(self, sample: _Sample, formula: Formula) -> None:
-        self._formula = formula
-        x, mean_x = _centred(sample.target, sample.known)
-        y, mean_y = _centred(sample.predicted, sample.known)
-        self._gap = (mean_x - mean_y)[:, None, :]
-        self._shared = _by_group(np.stack([sample.known, x, x * x], axis=-2), sample)
-        self._own = _by_group(np.stack([y, y * y, x * y], axis=-2), sample)
-
-    def fill(self, block: Floats, counts: Floats) -> NDArray[np.bool_]:
-        """Write the statistic of each ``(seed, resample, target)``; tell which have kept their digits."""
-        seeds, draws, columns = block.shape
-        n, x, xx = np.moveaxis((counts @ self._shared).reshape(draws, 3, columns), 1, 0)
-        y, yy, xy = np.moveaxis((counts @ self._own).reshape(seeds, draws, 3, columns), 2, 0)
-        with np.errstate(divide="ignore", invalid="ignore"):  # what this makes is not settled, and replaced
-            x, xx, y, yy, xy = x / n, xx / n, y / n, yy / n, xy / n
-            var_x, var_y = xx - x * x, yy - y * y
-            block[:] = self._formula(var_x, var_y, xy - x * y, self._gap + x - y)
-        settled: NDArray[np.bool_] = (var_x > _CANCELLED * xx) & (var_y > _CANCELLED * yy)
-        return settled
-
-
-def _centred(values: Floats, known: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Take the mean over the known clips off: give what is left, 0 where unknown, and the mean."""
-    mean = np.where(known, values, 0.0).sum(axis=-2) / np.maximum(known.sum(axis=0), 1)
-    return np.where(known, values - mean[..., None, :], 0.0), mean
-
-
-def _by_group(terms: Floats, sample: _Sample) -> Floats:
-    """Add up ``(..., clip, term, target)`` within groups: ``(..., group, term * target)``."""
-    flat = terms.reshape(*terms.shape[:-2], -1)
-    order = np.argsort(sample.group, kind="stable")
-    starts = np.searchsorted(sample.group[order], np.arange(sample.groups))
-    sums: Floats = np.add.reduceat(flat[..., order, :], starts, axis=-2)
-    return sums
 
 
 def _percentiles(value: float, drawn: Floats, level: float) -> Interval:
