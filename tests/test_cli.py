@@ -164,11 +164,23 @@ def test_a_submission_is_written_checked_and_spoilt(
     assert [row.partition(",")[0] for row in rows] == ["00013", "00014", "00015"]
     file.write_text("\n".join([header, "00013,0.1,0.2", "00014,0.3,0.1", "00015,0.2,0.9"]) + "\n")
     code, told = call_json("check", file, layout, capsys=capsys)
-    assert (code, told["good"]) == (0, True)
+    assert (code, told["good"], told["origin"]) == (0, True, None)  # it was changed: no run's file any more
     file.write_text(file.read_text().replace("\n00013", "\n00099"))
     code, text, _ = call("check", file, layout, capsys=capsys)
     assert code == 1
     assert "'00099' is no test clip" in text
+
+
+def test_a_submission_that_was_sent_is_counted(
+    layout: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "submission.csv"
+    call("submit", trained / "seed-0", layout, "--out", file, "--workers", 0, "--ids", "plain", capsys=capsys)
+    assert file.read_text().splitlines()[1].startswith("13,")
+    _, told = call_json("check", file, layout, "--ids", "plain", "--sent", capsys=capsys)
+    assert (told["tries_left"], told["origin"]["run"]) == (4, str(trained / "seed-0"))
+    _, text, _ = call("check", file, layout, "--ids", "plain", capsys=capsys)
+    assert "4 tries left" in text
 
 
 def test_a_report_is_one_page(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimetic.records import BadData, Clip, Dataset, Scores
+from mimetic.records import BadData, Clip, Dataset, Scores, UnknownName
 from mimetic.submission import check_submission, write_submission
 
 TARGETS = ("Admiration", "Empathic Pain")
@@ -94,3 +94,14 @@ def test_a_data_set_without_test_clips_has_no_submission(scores: Scores, tmp_pat
     dataset = Dataset(name="d", clips=(Clip(id="a", part="train"),), targets=TARGETS, labels=np.zeros((1, 2)))
     with pytest.raises(BadData, match="d has no test clips"):
         write_submission(scores, dataset, tmp_path / "x.csv")
+
+
+def test_ids_can_be_written_without_zeros_and_are_then_expected_so(
+    dataset: Dataset, scores: Scores, tmp_path: Path
+) -> None:
+    file = write_submission(scores, dataset, tmp_path / "plain.csv", ids="plain")
+    assert [line.split(",")[0] for line in file.read_text().splitlines()[1:]] == ["7", "8", "9", "10"]
+    assert check_submission(file, dataset, ids="plain") == []
+    assert any("'7' is no test clip" in fault for fault in check_submission(file, dataset))
+    with pytest.raises(UnknownName, match="padded, plain"):
+        write_submission(scores, dataset, tmp_path / "x.csv", ids="roman")

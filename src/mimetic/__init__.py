@@ -13,7 +13,7 @@ The house, in the order of the river (a module imports only from those above it)
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
     runs extraction                                      a recipe's folder; clips into the store
-    training submission evaluation                       the loop; the challenge's file; runs become numbers
+    training submission ledger evaluation                the loop; the challenge's file; runs become numbers
     prediction plots panels report                              raw clips in, scores out; one HTML page
     demonstration listings console                       the whole river; the tables; the terminal
     calls                                                what the words of a call mean

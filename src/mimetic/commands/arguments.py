@@ -28,3 +28,4 @@ Accept = Annotated[
     str,
     typer.Option(metavar="NAME,NAME", help="Extractors whose licence you have read and accept.", show_default=False),
 ]
+Ids = Annotated[str, typer.Option(help="How ids are written: padded (00012) or plain (12).")]

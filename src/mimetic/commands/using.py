@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,12 +14,16 @@ from mimetic.commands.arguments import (
     AsJson,
     Data,
     Device,
+    Ids,
     RunFolder,
     StoreFolder,
     WordsFile,
     Workers,
 )
 from mimetic.records import UsageError
+
+if TYPE_CHECKING:
+    from mimetic.ledger import Ledger
 
 
 def demo(
@@ -125,12 +129,14 @@ def submit(
     workers: Workers = None,
     device: Device = "auto",
     accept: Accept = "",
+    ids: Ids = "padded",
     as_json: AsJson = False,
 ) -> None:
-    """Write the challenge's file, and check it."""
+    """Write the challenge's file, and check it. Which run it is from is noted beside it."""
     from mimetic import calls, console
     from mimetic.datasets import open_dataset
     from mimetic.extraction import extract as run_extraction
+    from mimetic.ledger import Ledger
     from mimetic.prediction import predict_dataset
     from mimetic.runs import Run
     from mimetic.submission import check_submission, write_submission
@@ -147,30 +153,50 @@ def submit(
             accepted=calls.names_in(accept),
             progress=bars.counter("extracting features"),
         )
-    path = write_submission(predict_dataset(opened, dataset, place), dataset, out)
-    _tell_faults(path, check_submission(path, dataset), as_json=as_json)
+    path, ledger = write_submission(predict_dataset(opened, dataset, place), dataset, out, ids=ids), Ledger(out.parent)
+    ledger.record(
+        path,
+        run=opened.path,
+        recipe=opened.recipe.name,
+        split=opened.recipe.split,
+        seed=opened.seed,
+        data=opened.data,
+    )
+    _tell_faults(path, check_submission(path, dataset, ids=ids), ledger, as_json=as_json)
 
 
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A submission.", show_default=False)],
     data: Data,
+    ids: Ids = "padded",
+    sent: Annotated[bool, typer.Option("--sent", help="It was sent: count it as one of the five tries.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look for all that would spoil a submission."""
+    """Look for all that would spoil a submission, and say which run it is from."""
     from mimetic.datasets import open_dataset
+    from mimetic.ledger import Ledger
     from mimetic.submission import check_submission
 
     if not file.is_file():
         raise UsageError(f"there is no {file}", remedy="`mimetic submit` writes one.")
-    _tell_faults(file, check_submission(file, open_dataset(data)), as_json=as_json)
+    faults, ledger = check_submission(file, open_dataset(data), ids=ids), Ledger(file.parent)
+    if sent:
+        ledger.send(file)
+    _tell_faults(file, faults, ledger, as_json=as_json)
 
 
-def _tell_faults(path: Path, faults: Sequence[str], *, as_json: bool) -> None:
+def _tell_faults(file: Path, faults: Sequence[str], ledger: Ledger, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
     from mimetic import console
 
+    origin = ledger.origin(file)
     if as_json:
-        console.print_json({"file": str(path), "good": not faults, "faults": list(faults)})
+        told = {"file": str(file), "good": not faults, "faults": list(faults)}
+        console.print_json({**told, "origin": origin and asdict(origin), "tries_left": ledger.tries_left})
     else:
-        console.print_lines(*(faults or [f"{path} is good"]))
+        console.print_lines(*(faults or [f"{file} is good"]))
+        console.print_lines(f"from {origin.run}" if origin else "not known here: no run of it is on record")
+        console.print_lines(f"{ledger.tries_left} tries left" if ledger.sent else None)
     if faults:
         raise typer.Exit(FELL_SHORT)
