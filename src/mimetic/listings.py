@@ -24,9 +24,14 @@ def rows(kind: str) -> list[Json]:
     return find(_KINDS, kind, "table")()
 
 
+DETAILS = ("view", "dtype", "revision", "options")
+"""Columns that only JSON has: a line on a terminal has no room for them."""
+
+
 def as_table(records: Sequence[Json]) -> tuple[list[str], list[list[object]]]:
-    """Give the records' columns and cells as text; a column that is empty throughout is left out."""
-    columns = [column for column in records[0] if any(_cell(record[column]) for record in records)]
+    """Give the records' columns and cells as text, without details and without columns that are empty throughout."""
+    told = [column for column in records[0] if column not in DETAILS]
+    columns = [column for column in told if any(_cell(record[column]) for record in records)]
     return columns, [[_cell(record[column]) for column in columns] for record in records]
 
 
@@ -37,7 +42,9 @@ def _cell(value: object) -> str:
         return ", ".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else ""
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, int | float):
+        return f"{value:,g}" if isinstance(value, float) else f"{value:,}"
+    return "" if value is None else str(value)
 
 
 def _entries(table: Mapping[str, Entry]) -> list[Json]:
