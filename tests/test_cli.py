@@ -183,6 +183,25 @@ def test_a_submission_that_was_sent_is_counted(
     assert "4 tries left" in text
 
 
+def test_stores_are_looked_into_joined_and_checked(
+    layout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2):
+        call("extract", layout, "--with", "words-hashed", "--store", tmp_path / f"{number}", "--shard", f"{number}/2",
+             "--workers", 0, capsys=capsys)  # fmt: skip
+    stores = [path for path in (tmp_path / "1", tmp_path / "2") if path.is_dir()]
+    code, told = call_json("store", "merge", *stores, "--into", tmp_path / "all", capsys=capsys)
+    assert code == 0, told
+    assert told["features"][0]["feature"] == "words-hashed"
+    code, text, _ = call("store", "info", tmp_path / "all", capsys=capsys)
+    assert (code, "words-hashed" in text) == (0, True)
+    shard = next((tmp_path / "all").rglob("*.arrow"))
+    assert call("store", "verify", tmp_path / "all", capsys=capsys)[0] == 0
+    shard.write_bytes(shard.read_bytes()[:-9])
+    code, told = call_json("store", "verify", tmp_path / "all", capsys=capsys)
+    assert (code, told["good"]) == (1, False)
+
+
 def test_a_report_is_one_page(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, text, _ = call("report", trained.parent, "--out", tmp_path / "report.html", capsys=capsys)
     assert (code, text.strip()) == (0, str(tmp_path / "report.html"))
@@ -197,6 +216,8 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "unknown recipe": (["train", "{tmp}/good.csv", "lihgt"], "there is no recipe 'lihgt'. Did you mean light?"),
     "unknown extractor": (["extract", "{tmp}/good.csv", "--with", "logmell"], "no extractor 'logmell'. Did you mean"),
     "unknown setting": (["train", "{tmp}/good.csv", "light", "--set", "fit.epoch=1"], "no setting 'fit.epoch'"),
+    "no share": (["extract", "{tmp}", "--shard", "3/2"], "--shard 3/2 is no share"),
+    "no store": (["store", "info", "{tmp}"], "{tmp} is no store"),
     "unknown table": (["list", "recipe"], "there is no table 'recipe'. Did you mean recipes?"),
     "seeds": (["train", "{tmp}/good.csv", "light", "--seeds", "a"], "--seeds a are not whole numbers"),
     "no parts": (["train", "{tmp}/good.csv", "light"], "has no training clips at split 2:1"),

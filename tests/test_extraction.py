@@ -23,6 +23,7 @@ from mimetic.features import LIGHT, Feature, features
 from mimetic.media import Media
 from mimetic.reading import ClipReader, Message, Taken
 from mimetic.records import Clip, Track, UsageError
+from mimetic.stocktaking import merge
 from mimetic.store import Store
 
 ALL = features(LIGHT)
@@ -248,3 +249,15 @@ def test_given_faces_and_those_found_are_two_features(layout: Path, tmp_path: Pa
     assert all(one.track is not None for one in taken.values())
     nobody = read(wanted[1:], Clip(id="00000", path=layout / "raw" / "00000.mp4"))
     assert nobody[wanted[1].key].track is None
+
+
+def test_shares_of_several_machines_make_the_store_that_one_would(layout: Path, tmp_path: Path) -> None:
+    clips = open_dataset(layout).clips
+    extract(clips, ALL[:2], Store(tmp_path / "whole"), workers=0)
+    for number in range(3):
+        place = Store(tmp_path / f"share-{number}")
+        summaries = extract(clips, ALL[:2], place, share=(number, 3), workers=0)
+        assert all(len(place[key]) == summary.clips for key, summary in summaries.items() if summary.clips)
+    shares = [Store(tmp_path / f"share-{number}") for number in range(3)]
+    merge([share for share in shares if share.keys()], Store(tmp_path / "merged"))
+    assert contents(tmp_path / "merged") == contents(tmp_path / "whole")

@@ -8,7 +8,8 @@ The house, in the order of the river (a module imports only from those above it)
     pieces media detectors faces words transcripts       a path becomes views
     features encoders fusions                            views become tracks, vectors, scores: open tables
     licences                                             what has to be accepted
-    spools store reading assembling conveying            tracks on disk; clips through decoders and models
+    spools store stocktaking                             tracks on disk
+    reading assembling conveying                         clips through decoders and models
     splits batches datasets                              who trains; tensors; who is in it
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted

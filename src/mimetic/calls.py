@@ -85,6 +85,14 @@ def wanted_features(names: str, models: Sequence[str], precision: str) -> tuple[
     return features(texts)
 
 
+def read_share(text: str) -> tuple[int, int]:
+    """Read ``2/3``, the second of three shares, as ``(1, 3)``."""
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise UsageError(f"--shard {text} is no share", remedy="Write --shard 1/3, 2/3 or 3/3.")
+    return int(number) - 1, int(of)
+
+
 def read_settings(texts: Sequence[str]) -> dict[str, Any]:
     """Read ``fit.epochs=3``: the value as JSON where it is some, else as text."""
     settings: dict[str, Any] = {}

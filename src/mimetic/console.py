@@ -17,6 +17,7 @@ from rich.text import Text
 
 from mimetic.evaluation import Evaluation
 from mimetic.evidence.intervals import Comparison, Interval
+from mimetic.stocktaking import Holding
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where no terminal says how wide it is."""
@@ -72,6 +73,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
         table.add_row(*(Text(cell) for cell in row))
     terminal = sys.stdout.isatty()
     Console(file=sys.stdout, width=None if terminal else PIPED_WIDTH, highlight=False).print(table)
+
+
+def print_holdings(holdings: Sequence[Holding]) -> None:
+    """Print one line a feature of a store."""
+    rows = [
+        (h.feature, f"{h.clips:,}", f"{h.rows:,}", f"{h.bytes / 1e6:,.1f}", f"{h.short:,}", h.made) for h in holdings
+    ]
+    print_table(["feature", "clips", "rows", "MB", "fell short", "made"], rows)
 
 
 def _is_figure(text: str) -> bool:

@@ -98,6 +98,7 @@ def extract(
     limit: float = LIMIT,
     retry: bool = False,
     accepted: Collection[str] = (),
+    share: tuple[int, int] = (0, 1),
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Summary]:
     """Bring every feature of every clip into the store, and say what fell short.
@@ -114,6 +115,9 @@ def extract(
         try again what failed before.
     accepted
         names of extractors whose licence the user has read and accepts; some ask for that.
+    share
+        ``(i, n)``: of n machines this is the one numbered i, from 0, and does its share; together they make the
+        store that one would.
     progress
         called with ``(clips done, clips to do)``.
 
@@ -124,7 +128,8 @@ def extract(
     MissingWeights
         if a model's files are not to be had.
     """
-    plan = _plan(clips, features, store, retry=retry)
+    plan = _plan(clips, features, store, share=share, retry=retry)
+    clips = [clip for place, clip in enumerate(clips) if _is_ours(place // SHARD, share)]
     _check(plan, accepted)
     summaries = {feature.key: Summary() for feature in features}
     done = 0
@@ -140,13 +145,19 @@ def extract(
             _write(plan, shard, feature, results, store)
             summaries[feature.key].seconds += sum(taken[feature.key].seconds for taken in results)
     store.refresh()
-    for feature in features:
+    for feature in features if clips else ():
         _tidy(store, feature, clips)
         _count(store, feature, clips, summaries[feature.key])
     return summaries
 
 
-def _plan(clips: Sequence[Clip], features: Sequence[Feature], store: Store, *, retry: bool) -> _Plan:
+def _is_ours(shard: int, share: tuple[int, int]) -> bool:
+    return shard % share[1] == share[0]
+
+
+def _plan(
+    clips: Sequence[Clip], features: Sequence[Feature], store: Store, *, share: tuple[int, int], retry: bool
+) -> _Plan:
     sources: dict[str, tuple[str, ...]] = {}
     missing: dict[int, tuple[Feature, ...]] = {}
     by_view: dict[str, tuple[str, ...]] = {}
@@ -158,7 +169,7 @@ def _plan(clips: Sequence[Clip], features: Sequence[Feature], store: Store, *, r
         _refuse_strangers(store, feature, clips, sources[feature.key])
         current = _current(store, feature, clips, sources[feature.key], retry=retry)
         for index in range(-(-len(clips) // SHARD)):
-            if not all(current[index * SHARD : (index + 1) * SHARD]):
+            if _is_ours(index, share) and not all(current[index * SHARD : (index + 1) * SHARD]):
                 missing[index] = (*missing.get(index, ()), feature)
     return _Plan(tuple(clips), sources, dict(sorted(missing.items())))
 

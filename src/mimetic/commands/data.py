@@ -52,6 +52,7 @@ def extract(
     workers: Workers = None,
     limit: Annotated[float, typer.Option(help="Processor seconds that reading a clip may take.")] = 900.0,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed before.")] = False,
+    shard: Annotated[str, typer.Option(metavar="I/N", help="Do the I-th of N shares: one a machine.")] = "1/1",
     as_json: AsJson = False,
 ) -> None:
     """Bring features into the store. What is there already is not made again; a stopped job goes on."""
@@ -59,7 +60,7 @@ def extract(
     from mimetic.datasets import open_datasets
     from mimetic.extraction import extract as run_extraction
 
-    wanted = calls.wanted_features(names, models, precision)
+    wanted, share = calls.wanted_features(names, models, precision), calls.read_share(shard)
     dataset = calls.worded(open_datasets(data), words)
     place = calls.store_of(dataset, store, default=Path("features"))
     with console.bars() as bars:
@@ -72,6 +73,7 @@ def extract(
             limit=limit,
             retry=retry,
             accepted=calls.names_in(accept),
+            share=share,
             progress=bars.counter("extracting features"),
         )
     short: dict[str, dict[str, list[str]]] = {}

@@ -1,0 +1,64 @@
+"""Commands that look after a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mimetic.commands.arguments import FELL_SHORT, AsJson
+
+StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="A folder of features.", show_default=False)]
+
+store = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into stores, join them, check every byte.")
+
+
+@store.command()
+def info(path: StorePath, as_json: AsJson = False) -> None:
+    """Print what a store holds."""
+    from mimetic import console
+    from mimetic.stocktaking import take_stock
+    from mimetic.store import Store
+
+    holdings = take_stock(Store(path))
+    if as_json:
+        console.print_json({"store": str(path), "features": [holding.as_json() for holding in holdings]})
+    else:
+        console.print_holdings(holdings)
+
+
+@store.command()
+def verify(path: StorePath, as_json: AsJson = False) -> None:
+    """Read every byte, and name what is not as it was written."""
+    from mimetic import console
+    from mimetic.stocktaking import verify as check
+    from mimetic.store import Store
+
+    with console.bars() as bars:
+        faults = check(Store(path), progress=bars.counter("reading shards"))
+    if as_json:
+        console.print_json({"store": str(path), "good": not faults, "faults": faults})
+    else:
+        console.print_lines(*(faults or [f"{path} is whole"]))
+    if faults:
+        raise typer.Exit(FELL_SHORT)
+
+
+@store.command()
+def merge(
+    paths: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Stores to join.", show_default=False)],
+    into: Annotated[Path, typer.Option(help="The store that gets their shards.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Join stores: those that several machines made of one data set."""
+    from mimetic import console
+    from mimetic.stocktaking import merge as join
+    from mimetic.store import Store
+
+    with console.bars() as bars:
+        holdings = join([Store(path) for path in paths], Store(into), progress=bars.counter("copying shards"))
+    if as_json:
+        console.print_json({"store": str(into), "features": [holding.as_json() for holding in holdings]})
+    else:
+        console.print_holdings(holdings)
