@@ -16,9 +16,8 @@ HERE = [name for name, entry in EXTRACTORS.items() if not isinstance(entry, Mode
 
 
 def extractor(name: str) -> Extractor:
-    extra = EXTRACTORS[name].extra
-    if extra == "face":
-        pytest.importorskip("mediapipe")
+    if module := {"face": "mediapipe", "prosody": "opensmile"}.get(EXTRACTORS[name].extra or ""):
+        pytest.importorskip(module)
     return feature(name).make()
 
 

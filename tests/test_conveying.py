@@ -111,6 +111,13 @@ def test_a_clip_without_the_view_has_the_reason(clips: list[Clip], tmp_path: Pat
     assert (taken["letters"].track, taken["letters"].reason) == (None, "no words in it")
 
 
+def test_a_clip_that_one_model_cannot_take_is_no_trouble_of_the_others(clips: list[Clip]) -> None:
+    ((taken,),) = results(convey_here([toy(troubled="refuses"), *features(["logmel"])], [[clips[0]]]))
+    assert "too short to be a toy" in str(taken["toy"].reason)
+    assert taken["logmel"].track is not None
+    assert taken["logmel"].reason is None
+
+
 @pytest.mark.parametrize(("troubled", "told"), [("raises", "ZeroDivisionError: by nothing"), ("aborts", "SIGABRT")])
 def test_a_model_that_fails_is_the_reason_of_its_clips_and_of_nothing_else(
     clips: list[Clip], troubled: str, told: str

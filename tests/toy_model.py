@@ -10,7 +10,7 @@ import numpy as np
 
 from mimetic.features import Feature
 from mimetic.models import Inputs, ModelEntry, Rows
-from mimetic.records import Sound, Words
+from mimetic.records import NoStream, Sound, Words
 
 WINDOW = 1600
 DIM = 300
@@ -25,7 +25,7 @@ class Toy:
         self._batches, self._troubled = batches, troubled
 
     def begin(self) -> Windows:
-        return Windows()
+        return Refusing() if self._troubled == "refuses" else Windows()
 
     def load(self, device: str) -> ToyModel:
         return ToyModel(self._batches, self._troubled)
@@ -44,6 +44,14 @@ class Windows:
     def finish(self) -> Iterable[Inputs]:
         if len(self._tail):
             yield Inputs(arrays={"samples": self._tail}, cost=len(self._tail), group="rest")
+
+
+class Refusing(Windows):
+    """Refuses the clip when it has seen all of it."""
+
+    def finish(self) -> Iterable[Inputs]:
+        raise NoStream("too short to be a toy")
+        yield
 
 
 class ToyModel:

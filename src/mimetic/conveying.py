@@ -10,12 +10,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from mimetic.assembling import Assembly, Batch
-from mimetic.devices import one_thread
+from mimetic.devices import full_precision, one_thread
 from mimetic.features import Feature
 from mimetic.models import Model, ModelEntry, Rows
 from mimetic.parallel import Crew, End, Lost
@@ -39,6 +40,7 @@ class Models:
 
     def __init__(self, features: Sequence[Feature], device: str) -> None:
         self._extractors = {f.key: f.make() for f in features if isinstance(f.entry, ModelEntry)}
+        self._exact = {f.key for f in features if f.options.get("precision", "fp32") == "fp32"}
         self._device = device
         self._loaded: dict[str, Model] = {}
 
@@ -54,7 +56,7 @@ class Models:
             if batch.key not in self._loaded:
                 with one_thread():
                     self._loaded[batch.key] = self._extractors[batch.key].load(self._device)
-            with one_thread():
+            with one_thread(), full_precision() if batch.key in self._exact else nullcontext():
                 return self._loaded[batch.key](batch.inputs), time.process_time() - started
         except MimeticError:
             raise

@@ -49,3 +49,12 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Compute float32 as float32 on a GPU too: by default its convolutions keep ten bits of it (TF32)."""
+    import torch
+
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield

@@ -8,9 +8,9 @@ then forgotten: a long clip costs its features, not its frames.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from threadpoolctl import ThreadpoolController
 
@@ -129,7 +129,8 @@ class ClipReader:
             heard = flow.view == "audio"
             noun = "sound" if heard else "picture"
             damage = [warning for warning in media.warnings if warning.startswith((noun, "file"))]
-            flow.reason = media.reasons.get("audio" if heard else "frames") or "; ".join(damage) or None
+            told = media.reasons.get("audio" if heard else "frames") or "; ".join(damage)
+            flow.reason = flow.reason or told or None
 
     def _given_faces(self, clip: Clip, flows: Sequence[_Flow]) -> Iterator[Message]:
         for flow in flows:
@@ -152,25 +153,34 @@ class _Flow:
         self.reason: str | None = None
         self.seconds = 0.0
         self._feature, self._on_its_way = feature, on_its_way
-        self._prepares = isinstance(feature.entry, ModelEntry)
+        self._prepares, self._refused = isinstance(feature.entry, ModelEntry), False
 
     def add(self, piece: Piece) -> Iterator[Message]:
-        """Take a piece of the view."""
+        """Take a piece of the view. Once a preparation has refused the clip, it is left alone."""
+        if self._refused:
+            return
         started = time.process_time()
-        ready = list(self._on_its_way.add(piece) or ())
+        ready = self._told(lambda: self._on_its_way.add(piece) or ())
         self.seconds += time.process_time() - started
-        yield from ((self._feature.key, inputs) for inputs in ready)
+        yield from ready
 
     def rest(self) -> Iterator[Message]:
         """Give the inputs that were waiting for more."""
-        if self._prepares:
-            rest = self._on_its_way.finish()
-            assert not isinstance(rest, Track)
-            yield from ((self._feature.key, inputs) for inputs in rest)
+        if self._prepares and not self._refused:
+            finish = cast("Preparation", self._on_its_way).finish
+            yield from self._told(finish)
+
+    def _told(self, prepare: Callable[[], Iterable[Inputs]]) -> list[Message]:
+        """Give what a preparation makes; where it refuses the clip, that is this feature's reason alone."""
+        try:
+            return [(self._feature.key, inputs) for inputs in prepare()]
+        except ClipError as error:
+            self.reason, self._refused = str(error), True
+            return []
 
     def finish(self) -> Taken:
         """Give the track, if this feature has one without a model."""
-        if self._prepares:
+        if self._prepares or self._refused:
             return Taken(None, self.reason, self.seconds)
         started = time.process_time()
         track = self._on_its_way.finish()

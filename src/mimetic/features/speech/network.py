@@ -1,0 +1,238 @@
+"""A speech checkpoint's folder becomes a network; windows of sound go in, rows come out, the same in any company.
+
+Padding leaks where a layer mixes neighbours in time. ``wav2vec2-base`` and its like normalise the first convolution's
+output over time, padding included, and were trained without a mask; data2vec's positions are five convolutions deep,
+of which only the first sees zeros behind a shorter clip. So all convolutions run a clip at a time, and what is padded
+is the transformer's input alone: its attention is masked, and all else in it is done row by row.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from mimetic.models import Inputs, Rows
+from mimetic.records import UsageError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+PADDING = 0.25
+"""The share of padding up to which windows share a batch.
+
+On a CPU none do: of four clips of 7 s that go through the transformer together, each costs what it costs alone (5 %
+less in wav2vec2-base, the same in a large one), and padding comes on top.
+"""
+
+UNUSED = ("masked_spec_embed",)
+"""Weights that a checkpoint need not have: what stands for masked rows in training."""
+
+HEAD = ("classifier.dense.weight", "classifier.dense.bias", "classifier.out_proj.weight", "classifier.out_proj.bias")
+"""The regression head of audEERING's models."""
+
+REMEDY = "Fetch it again, or give another checkpoint."
+
+
+def open_network(folder: Path, *, precision: str, layers: tuple[int, ...], heads: bool, device: str) -> SpeechModel:
+    """Read a checkpoint.
+
+    Parameters
+    ----------
+    layers
+        of ``hidden_states``, to be averaged; none stands for the output. Layers behind the last of them are not read,
+        unless there is a head, which needs the output.
+
+    Raises
+    ------
+    UsageError
+        if weights are missing or cannot be read, or ``heads`` are asked for and there are none.
+    """
+    try:
+        weights = _read_head(folder)
+        network = _read(folder, None if weights or not layers else max(1, *layers))
+    except (OSError, EOFError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
+        reason = str(error).splitlines()[0].rstrip(".:")
+        raise UsageError(f"{folder} cannot be read as a speech model ({reason})", remedy=REMEDY) from None
+    if heads and not weights:
+        raise UsageError(f"{folder} has no regression head", remedy="Leave out +heads=true.")
+    head = RegressionHead(weights, list(network.config.id2label.values())).to(device) if weights else None
+    padding = 0.0 if torch.device(device).type == "cpu" else PADDING
+    return SpeechModel(network.to(device), DTYPES[precision], layers=layers, head=head, heads=heads, padding=padding)
+
+
+def _read(folder: Path, num_layers: int | None) -> Any:
+    """Read the network without its head; of its layers only the first ``num_layers``, if told."""
+    from transformers import AutoModel
+
+    fewer = {} if num_layers is None else {"num_hidden_layers": num_layers}
+    with _quiet(), torch.random.fork_rng(devices=[]):  # weights that nobody uses may be drawn
+        network, told = AutoModel.from_pretrained(
+            folder, dtype="float32", output_loading_info=True, local_files_only=True, trust_remote_code=False, **fewer
+        )
+    if missing := sorted(name for name in told["missing_keys"] if name not in UNUSED):
+        raise UsageError(f"{folder} lacks {len(missing)} weights, among them {missing[0]}", remedy=REMEDY)
+    return network.eval()
+
+
+def _read_head(folder: Path) -> dict[str, Tensor]:
+    """Give the weights of the regression head; none where the checkpoint has no such head."""
+    found: dict[str, Tensor] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as opened:
+            found |= {name: opened.get_tensor(name) for name in HEAD if name in opened.keys()}  # noqa: SIM118
+    if not any(folder.glob("*.safetensors")) and (file := folder / "pytorch_model.bin").is_file():
+        stored = torch.load(file, map_location="cpu", weights_only=True)
+        found = {name: stored[name] for name in HEAD if name in stored}
+    return found if len(found) == len(HEAD) else {}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep ``transformers`` from reporting on stderr: what matters of it is checked."""
+    logging = import_module("transformers.utils.logging")
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+class SpeechModel:
+    """A speech network on its device.
+
+    Parameters
+    ----------
+    network
+        of one of the four families, in float32; its convolutions are replaced by such as take a clip at a time.
+    dtype
+        what all but the convolutions over samples is brought to. Those stay in float32: in bf16, which leaves sound
+        8 bits, the cosine of tiny checkpoints' rows with the exact ones falls to 0.998; so it stays above 0.9998.
+    layers
+        of ``hidden_states``, to be averaged; none stands for the output.
+    head
+        gives the notes; with ``heads`` columns too.
+    padding
+        the share of padding up to which windows share a batch; 0: none do.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        dtype: torch.dtype,
+        *,
+        layers: tuple[int, ...],
+        head: RegressionHead | None,
+        heads: bool,
+        padding: float,
+    ) -> None:
+        self._layers, self._head, self._heads, self._padding = layers, head, heads, padding
+        self._front = Front(network.feature_extractor, dtype)
+        network.feature_extractor = None
+        self._network = network.to(dtype)
+        network.feature_extractor = self._front
+        network.encoder.pos_conv_embed = Positions(network.encoder.pos_conv_embed, self._front)
+
+    def __call__(self, batch: Sequence[Inputs]) -> list[Rows]:
+        """Give the rows of every window, ``(time, dim)``, 50 a second."""
+        sounds = [torch.from_numpy(inputs.arrays["samples"]).to(self._network.device) for inputs in batch]
+        rows: dict[int, Rows] = {}
+        with torch.inference_mode():
+            for run in runs([len(sound) for sound in sounds], self._padding):
+                rows |= zip(run, self._rows([sounds[i] for i in run]), strict=True)
+        return [rows[i] for i in range(len(batch))]
+
+    def _rows(self, sounds: Sequence[Tensor]) -> Iterator[Rows]:
+        last, values = self._states(sounds)
+        notes: dict[str, Tensor] = {}
+        if self._head is not None:
+            scores = self._head(last)
+            notes = dict(zip(self._head.names, scores.movedim(2, 0).contiguous().cpu(), strict=True))
+            values = torch.cat([values, scores], dim=2) if self._heads else values
+        values = values.cpu()
+        for i, length in enumerate(self._front.lengths):
+            facts = {name: note[i, :length].numpy() for name, note in notes.items()}
+            yield Rows(values=values[i, :length].numpy(), notes=facts)
+
+    def _states(self, sounds: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Give the output and the layers asked for, ``(window, time, dim)`` float32 each."""
+        mask = pad_sequence([torch.ones_like(sound, dtype=torch.long) for sound in sounds], batch_first=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")  # WavLM's, of itself
+            given = self._network(
+                sounds,  # not padded: `Front` takes them one by one
+                attention_mask=mask if len(sounds) > 1 else None,
+                output_hidden_states=bool(self._layers),
+            )
+        last = given.last_hidden_state.float()
+        chosen = [given.hidden_states[layer].float() for layer in self._layers]
+        return last, torch.stack(chosen).mean(dim=0) if chosen else last
+
+
+class Front(nn.Module):
+    """The convolutions over samples, a clip at a time; ``lengths`` are the rows of each clip that went through last."""
+
+    def __init__(self, convolutions: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.lengths: list[int] = []
+        self._convolutions, self._dtype = convolutions, dtype
+
+    def forward(self, sounds: Sequence[Tensor]) -> Tensor:
+        """Bring ``(sample,)`` each to ``(clip, channel, time)``, with zeros behind the shorter ones."""
+        rows = [self._convolutions(sound[None])[0].mT for sound in sounds]
+        self.lengths = [len(row) for row in rows]
+        return pad_sequence(rows, batch_first=True).mT.to(self._dtype)
+
+
+class Positions(nn.Module):
+    """The convolutions that tell the transformer what stands near, a clip at a time."""
+
+    def __init__(self, convolutions: nn.Module, front: Front) -> None:
+        super().__init__()
+        self._convolutions, self._front = convolutions, front
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Give ``(clip, time, dim)`` to be added to such."""
+        clips = zip(states, self._front.lengths, strict=True)
+        return pad_sequence([self._convolutions(clip[None, :length])[0] for clip, length in clips], batch_first=True)
+
+
+class RegressionHead(nn.Module):
+    """A dense layer, tanh, and a score for each of ``names``; in float32, whatever the network computes in."""
+
+    def __init__(self, weights: Mapping[str, Tensor], names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self._weights = nn.ParameterList([weights[name].float() for name in HEAD])
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Bring ``(window, time, dim)`` to ``(window, time, score)``."""
+        dense, dense_bias, out, out_bias = self._weights
+        return F.linear(F.linear(states, dense, dense_bias).tanh(), out, out_bias)
+
+
+def runs(lengths: Sequence[int], padding: float) -> list[list[int]]:
+    """Sort what is similarly long together: numbers of windows, in runs of which each has less padding than this share.
+
+    >>> runs([100, 30, 95, 29], 0.25)
+    [[0, 2], [1, 3]]
+    """
+    found: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if not found or lengths[i] <= (1 - padding) * lengths[found[-1][0]]:
+            found.append([])
+        found[-1].append(i)
+    return found
