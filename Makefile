@@ -22,14 +22,14 @@ test-all: .venv/dev  ## all tests (under 45 minutes)
 	$(BIN)/python -m pytest -q
 
 check: .venv/dev  ## format, lint, types, tests with warnings as errors
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m $(QUICK)
 
 format: .venv/dev  ## put the code in its form
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
 
 constraints:  ## renew constraints.txt (needs uv)
 	./tools/constraints.sh > constraints.tmp && mv constraints.tmp constraints.txt

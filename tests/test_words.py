@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mimetic.encodings import LARGEST
 from mimetic.records import BadData, Clip, ClipError, NoStream, Words
-from mimetic.transcripts import read_table
-from mimetic.words import LARGEST, WORD_SUFFIXES, find_words, read_words
+from mimetic.transcripts import read_table, with_side_files
+from mimetic.words import WORD_SUFFIXES, find_words, read_words
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
@@ -50,7 +51,7 @@ def test_a_named_file_goes_before_one_beside_the_clip(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("beside")
     (tmp_path / "other.txt").write_text("named")
     words = read_words(Clip(id="a", path=tmp_path / "a.mp4", words=tmp_path / "other.txt"))
-    assert words == Words(text="named", source="other.txt")
+    assert words == Words(text="named", source="other.txt", encoding="utf-8")
 
 
 def test_files_beside_the_clip_count_in_the_order_of_their_suffixes(tmp_path: Path) -> None:
@@ -76,9 +77,10 @@ def test_no_transcript_is_missing(clip: Clip) -> None:
 
 
 @pytest.mark.parametrize("suffix", [*WORD_SUFFIXES, ".xml"])
-@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b" \r\n\n", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b" \r\n\n", b"\xff\xfe", b"\xff\xfe\0\0"])
 def test_an_empty_transcript_is_a_fact(tmp_path: Path, suffix: str, content: bytes) -> None:
-    assert read(tmp_path, f"a{suffix}", content) == Words(text="", source=f"a{suffix}")
+    words = read(tmp_path, f"a{suffix}", content)
+    assert (words.text, words.segments, words.source) == ("", (), f"a{suffix}")
 
 
 # ------------------------------------------------------------------------------------------ real ones
@@ -155,7 +157,7 @@ def test_srt_reads_in_every_encoding(tmp_path: Path, data: bytes) -> None:
 
 
 def test_bytes_that_no_encoding_has_are_replaced(tmp_path: Path) -> None:
-    assert read(tmp_path, "a.txt", b"caf\xe9 \x9d").text == "caf\u00e9 \ufffd"
+    assert read(tmp_path, "a.txt", b"caf\xe9 \x81").text == "caf\u00e9 \ufffd"
     assert read(tmp_path, "b.txt", b"\xff\xfea\0b").text == "a\ufffd"
 
 
@@ -208,7 +210,8 @@ def test_numbers_no_integer_can_hold_break_nothing(tmp_path: Path) -> None:
     assert cues(tmp_path, f"00:01 --> 00:02\na&#{digits};\n{digits}:00:00 --> 00:02\nb") == [(1, 2, "a b")]
     with pytest.raises(ClipError, match="not JSON"):
         read(tmp_path, "a.json", f'{{"text": {digits}}}')
-    assert read(tmp_path, "a.ttml", f'<tt><p begin="{digits}s" end="2s">a</p></tt>') == Words(text="a", source="a.ttml")
+    words = read(tmp_path, "a.ttml", f'<tt><p begin="{digits}s" end="2s">a</p></tt>')
+    assert (words.text, words.segments) == ("a", ())
 
 
 # ----------------------------------------------------------------------------------------- timed text
@@ -274,18 +277,30 @@ def test_json_gives_segments(tmp_path: Path, value: object) -> None:
 
 @pytest.mark.parametrize("value", ["Hello  there", {"text": " Hello there"}, {"transcript": "Hello there"}])
 def test_json_may_be_no_more_than_a_text(tmp_path: Path, value: object) -> None:
-    assert read(tmp_path, "a.json", json.dumps(value)) == Words(text="Hello there", source="a.json")
+    assert read(tmp_path, "a.json", json.dumps(value)).text == "Hello there"
 
 
 def test_json_text_goes_before_that_of_its_segments(tmp_path: Path) -> None:
     value = {"text": "Hello, there.", "segments": [{"start": 0, "end": 1, "text": "Hello"}]}
     words = read(tmp_path, "a.json", json.dumps(value))
-    assert words == Words(text="Hello, there.", segments=((0.0, 1.0, "Hello"),), source="a.json")
+    assert (words.text, words.segments) == ("Hello, there.", ((0.0, 1.0, "Hello"),))
 
 
 @pytest.mark.parametrize("value", [[], {"segments": []}, {"text": ""}, ""])
 def test_json_may_say_that_nobody_spoke(tmp_path: Path, value: object) -> None:
     assert read(tmp_path, "a.json", json.dumps(value)).text == ""
+
+
+def test_json_of_whisper_timestamped_and_whisperx_is_read(tmp_path: Path) -> None:
+    word = {"text": "Hello", "start": 0.5, "end": 0.9, "confidence": 0.8}
+    timestamped = {"text": " Hello", "segments": [{"id": 0, "seek": 0, "start": 0.5, "end": 1.0, "text": " Hello"}]}
+    assert read(tmp_path, "a.json", json.dumps(timestamped)).segments == ((0.5, 1.0, "Hello"),)
+    timestamped = {"segments": [{"words": [word, {**word, "text": "you", "end": 1.2}]}], "language": "en"}
+    assert read(tmp_path, "a.json", json.dumps(timestamped)).segments == ((0.5, 1.2, "Hello you"),)
+    aligned = [{"word": "It's", "start": 2.0, "end": 2.2, "score": 0.9}, {"word": "1984"}]  # it aligns no numbers
+    segment = {"start": 2.0, "end": 3.0, "text": " It's 1984", "words": aligned}
+    whisperx = json.dumps({"segments": [segment], "word_segments": aligned})
+    assert read(tmp_path, "a.json", whisperx).segments == ((2.0, 3.0, "It's 1984"),)
 
 
 def test_half_a_character_is_replaced(tmp_path: Path) -> None:
@@ -302,7 +317,7 @@ def test_other_json_is_refused(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [*WORD_SUFFIXES, ".xml"])
-@pytest.mark.parametrize("data", [b"a\0b", b"\x7fELF\x01\x02\x03\x04", bytes(range(1, 256)), "hi".encode("utf-16-le")])
+@pytest.mark.parametrize("data", [b"a\0b", b"\x7fELF\x01\x02\x03\x04", bytes(range(1, 256)), bytes(range(256)) * 4])
 def test_what_is_not_text_is_refused(tmp_path: Path, suffix: str, data: bytes) -> None:
     with pytest.raises(ClipError, match=r"^the transcript is not text$"):
         read(tmp_path, f"a{suffix}", data)
@@ -383,6 +398,32 @@ def test_only_suffixes_of_media_leave_an_id(tmp_path: Path) -> None:
 def test_a_bad_table_is_named_with_its_line(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
     with pytest.raises(BadData, match=message):
         table(tmp_path, name, content)
+
+
+def test_a_folder_gives_the_words_of_all_clips(tmp_path: Path) -> None:
+    folder = tmp_path / "words"
+    for name in ("00012.srt", "a/b.json", "a/b.mp4.txt", "deep/c.vtt", "deep/d.txt", "e.txt", "e.json", "notes.pdf"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    ids = ("00012", "a/b.mp4", "a/b.wav", "other/c.mp4", "x/d", "y/d", "e", "f")
+    clips = with_side_files([Clip(id=id_, text="given") for id_ in ids], folder)
+    found = {clip.id: clip.words.relative_to(folder).as_posix() for clip in clips if clip.words}
+    assert found == {"00012": "00012.srt", "a/b.mp4": "a/b.mp4.txt", "a/b.wav": "a/b.json", "e": "e.txt"}
+    assert [clip.text for clip in clips if clip.words is None] == ["given"] * 4
+    assert {clip.text for clip in clips if clip.words} == {None}
+
+
+def test_a_bare_name_is_found_in_whatever_folder_the_clip_is(tmp_path: Path) -> None:
+    for name in ("c.vtt", "d.txt"):
+        (tmp_path / name).touch()
+    clips = with_side_files([Clip(id=id_) for id_ in ("clips/c.mp4", "x/d", "y/d")], tmp_path)
+    assert [clip.words for clip in clips] == [tmp_path / "c.vtt", None, None]
+
+
+def test_a_folder_of_other_clips_is_bad_data(tmp_path: Path) -> None:
+    (tmp_path / "z.srt").touch()
+    with pytest.raises(BadData, match=r"words of none of the clips\. .* there are: z"):
+        with_side_files([Clip(id="a")], tmp_path)
 
 
 def test_an_absent_table_is_bad_data(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 The house, in the order of the river (a module imports only from those above it)::
 
     records                                              the nouns, the protocols, the tree of errors
-    scores resampling parallel devices                   formulas, and how they vary; processes; what computes
-    models checkpoints                                   what a pretrained extractor is; where its files are
-    pieces media detectors faces words transcripts       a path becomes views
+    scores resampling parallel devices growing           formulas, and how they vary; processes; rows that come in pieces
+    models checkpoints weights images                    what a pretrained extractor is; its files; its pictures
+    pieces media detectors faces                         a path becomes views
+    encodings subtitles words transcripts                so do files with what is said
+    voices recognisers                                   where somebody speaks, and what
     features encoders fusions                            views become tracks, vectors, scores: open tables
     licences                                             what has to be accepted
     spools store stocktaking                             tracks on disk
@@ -13,9 +15,9 @@ The house, in the order of the river (a module imports only from those above it)
     splits batches datasets                              who trains; tensors; who is in it
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
-    runs extraction                                      a recipe's folder; clips into the store
+    runs extraction transcription                        a recipe's folder; clips into the store, or into words
     training submission ledger evaluation                the loop; the challenge's file; runs become numbers
-    prediction plots panels report                              raw clips in, scores out; one HTML page
+    prediction plots panels report                       raw clips in, scores out; one HTML page
     demonstration listings console                       the whole river; the tables; the terminal
     calls                                                what the words of a call mean
     commands                                             the commands, by what they are for

@@ -128,7 +128,7 @@ class _Growing:
         self._expected, self._next = 0, 0
         self._waiting: dict[int, tuple[Inputs, Rows]] = {}
         self._sum: NDArray[np.float64] | None = None
-        self._weight = 0.0
+        self._weight, self._unit = 0.0, False
         self._reason: str | None = None
 
     def expect(self) -> int:
@@ -155,6 +155,7 @@ class _Growing:
             part = inputs.weight * rows.values[0].astype(np.float64)
             self._sum = part if self._sum is None else self._sum + part
             self._weight += inputs.weight
+            self._unit = inputs.unit
             return
         placed = _placed(inputs, rows, self._feature.sampling)
         self._append(placed if self._pooling is None else self._pooling.add(placed))
@@ -168,14 +169,19 @@ class _Growing:
     def finish(self, told: Taken) -> Taken:
         """Give the whole track, or the reason why there is none."""
         if self._sum is not None:
-            mean = (self._sum / self._weight).astype(np.float32)[None]
-            self._append(Track(values=mean, rate=0.0, valid=np.ones(1, np.bool_)))
+            mean = self._sum / (_length(self._sum) if self._unit else self._weight)
+            self._append(Track(values=mean.astype(np.float32)[None], rate=0.0, valid=np.ones(1, np.bool_)))
         if self._pooling is not None and self._next:
             self._append(self._pooling.finish())
         seconds = told.seconds + self.seconds
         if self._reason or not self._spool.length:
             return Taken(None, self._reason or told.reason or f"no {self._feature.entry.view} in it", seconds)
         return Taken(self._spool, told.reason and f"in part: {told.reason}", seconds)
+
+
+def _length(vector: NDArray[np.float64]) -> float:
+    """Give the length to divide by; of a zero vector 1."""
+    return float(np.linalg.norm(vector)) or 1.0
 
 
 def _placed(inputs: Inputs, rows: Rows, rate: float) -> Track:

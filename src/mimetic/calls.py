@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mimetic.records import BadData, Clip, Dataset, Json, UsageError
 from mimetic.runs import Run
 from mimetic.store import Store
 from mimetic.training import Watch
-from mimetic.transcripts import read_table
+from mimetic.transcripts import read_table, with_side_files
 
 
 def store_of(dataset: Dataset, told: Path | None, *, default: Path | None = None) -> Store:
@@ -43,8 +44,12 @@ def _is_writable(place: Path) -> bool:
 
 
 def worded(dataset: Dataset, words: Path | None) -> Dataset:
-    """Give the data set with the words of a table, if one was told."""
-    return dataset if words is None else with_words(dataset, read_table(words))
+    """Give the data set with the words of a table, or of a folder with a file a clip, if one was told."""
+    if words is None:
+        return dataset
+    if words.is_dir():
+        return replace(dataset, clips=with_side_files(dataset.clips, words))
+    return with_words(dataset, read_table(words))
 
 
 def worded_clips(clips: Sequence[Clip], words: Path | None) -> tuple[Clip, ...]:

@@ -19,8 +19,9 @@ from mimetic.records import Json, MissingExtra, UsageError
 HOME = "MIMETIC_MODELS"
 """The environment variable that names a folder of models: ``<folder>/<organisation>/<name>`` or ``<folder>/<name>``."""
 
-PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.model", "pytorch_model.bin")
-"""What is fetched. (A ``.bin`` is read by torch's weights-only loader, where a model has nothing else.)"""
+PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.model", "pytorch_model.bin", "model.bin")
+"""What is fetched. (``pytorch_model.bin`` is read by torch's weights-only loader, where a model has nothing else;
+``model.bin`` is CTranslate2's own.)"""
 
 PATIENCE = 3.0
 """Seconds to wait for the hub to answer before it counts as out of reach."""
@@ -101,7 +102,7 @@ def _from_hub(model: str, revision: str | None, name: str, looked: list[str]) ->
         return Path(snapshot_download(model, revision=revision, local_files_only=True, allow_patterns=list(PATTERNS)))
     except LocalEntryNotFoundError:
         looked.append(f"in the cache ({constants.HF_HUB_CACHE})")
-    remedy = f"Where a network is: hf download {model}; then bring the folder and give it as +model=FOLDER."
+    remedy = f"Where a network is: hf download {model}; then bring the folder, and give it with --model."
     if constants.HF_HUB_OFFLINE or not _is_in_reach(constants.ENDPOINT):
         raise MissingWeights(name, model, [*looked, "to be had from the hub (out of reach)"], remedy)
     try:

@@ -76,6 +76,8 @@ class Inputs:
         ``(time,)`` float32 each, of the rows that are kept, where they are known before the model has run.
     weight
         above 0: the model's one row is a part of the clip's only row, which is the mean by these weights.
+    unit
+        of parts: their mean is scaled to length 1. (The mean of unit vectors is not one.)
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -85,6 +87,7 @@ class Inputs:
     keep: tuple[int, int | None] = (0, None)
     notes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     weight: float = 0.0
+    unit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -189,11 +189,15 @@ class Sound:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Words:
-    """What is said: the whole ``text`` (empty is a fact, not a fault) and, where known, ``(start, end, text)``."""
+    """What is said: the whole ``text`` (empty is a fact, not a fault) and, where known, ``(start, end, text)``.
+
+    ``source`` is ``"given"`` or the name of the file, and ``encoding`` what that was read as.
+    """
 
     text: str
     segments: tuple[tuple[float, float, str], ...] = ()
     source: str = "given"
+    encoding: str = ""
 
 
 Piece = Frames | Sound | Words

@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mimetic.growing import Growing
 from mimetic.records import Track
 
 HELD = 4 << 20
@@ -38,12 +39,16 @@ class Spool:
 
     def __init__(self, dim: int, rate: float, dtype: str, *, folder: Path | None = None) -> None:
         self.dim, self.rate, self.dtype = dim, rate, np.dtype(dtype)
-        self.length = 0
         self._folder = folder
         self._file: IO[bytes] | None = None
-        self._held: list[NDArray[Any]] = []
-        self._valid: list[NDArray[np.bool_]] = []
-        self._notes: dict[str, list[NDArray[np.float32]]] = {}
+        self._held = Growing((dim,), self.dtype)
+        self._valid = Growing((), np.bool_)
+        self._notes: dict[str, Growing] = {}
+
+    @property
+    def length(self) -> int:
+        """Count the rows."""
+        return len(self._valid)
 
     @property
     def notes(self) -> list[str]:
@@ -61,38 +66,35 @@ class Spool:
         if rows.values.size and not np.abs(rows.values).max() <= np.finfo(self.dtype).max:
             raise NotFinite(f"its values are not finite in {self.dtype}")
         for name in {*rows.notes, *self._notes}:
-            before = self._notes.setdefault(name, [np.zeros(self.length, np.float32)])
-            before.append(rows.notes.get(name, np.zeros(len(rows.values), np.float32)))
+            if name not in self._notes:
+                self._notes[name] = Growing((), np.float32)
+                self._notes[name].append(np.zeros(self.length, np.float32))
+            self._notes[name].append(rows.notes.get(name, np.zeros(len(rows.values), np.float32)))
         self._valid.append(rows.valid)
-        self._held.append(rows.values.astype(self.dtype))
-        self.length += len(rows.values)
-        if sum(values.nbytes for values in self._held) > HELD:
+        self._held.append(rows.values)
+        if self._held.rows.nbytes > HELD:
             self._set_aside()
 
     def _set_aside(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - it lives as long as the spool
             weakref.finalize(self, self._file.close)
-        for values in self._held:
-            self._file.write(np.ascontiguousarray(values).data)
-        self._held = []
+        self._file.write(np.ascontiguousarray(self._held.rows).data)
+        self._held.clear()
 
     def pieces(self) -> Iterator[Track]:
         """Give the track in pieces of at most ``HELD`` bytes; an empty one has none."""
-        valid = np.concatenate([np.zeros(0, np.bool_), *self._valid])
-        notes = {name: np.concatenate(self._notes[name]) for name in sorted(self._notes)}
         step = max(1, HELD // (self.dim * self.dtype.itemsize))
         if self._file is not None:
             self._set_aside()
             self._file.seek(0)
-        held = np.concatenate([np.zeros((0, self.dim), self.dtype), *self._held])
         for start in range(0, self.length, step):
             rows = slice(start, min(start + step, self.length))
             yield Track(
-                values=held[rows] if self._file is None else self._read(rows.stop - start),
+                values=self._held.rows[rows] if self._file is None else self._read(rows.stop - start),
                 rate=self.rate,
-                valid=valid[rows],
-                notes={name: note[rows] for name, note in notes.items()},
+                valid=self._valid.rows[rows],
+                notes={name: self._notes[name].rows[rows] for name in self.notes},
             )
 
     def _read(self, rows: int) -> NDArray[Any]:

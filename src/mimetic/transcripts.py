@@ -1,17 +1,22 @@
-"""One table with the words of all clips: a CSV or JSON file in, texts by clip id out."""
+"""The words of all clips in one place: a CSV or JSON file gives texts by clip id, a folder side files by clip."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePath
+from dataclasses import replace
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
+from mimetic.encodings import read_text
 from mimetic.media import MEDIA_SUFFIXES
-from mimetic.records import BadData, ClipError
-from mimetic.words import TEXT_NAMES, collapsed, read_text, words_from_json
+from mimetic.records import BadData, Clip, ClipError
+from mimetic.subtitles import TEXT_NAMES, collapsed, words_from_json
+from mimetic.words import WORD_SUFFIXES
 
 ID_COLUMNS = ("filename", "clip", "id", "video_id", "file")
 """How the column with the clips' ids may be called, in any case."""
@@ -30,7 +35,7 @@ def read_table(path: Path) -> dict[str, str]:
         for a file that is none of these, and for an id that stands twice; a CSV's line is named.
     """
     try:
-        text = read_text(path)
+        text = read_text(path).text
     except ClipError as error:
         raise BadData(
             f"{path}: {error}", remedy="It has to be a CSV or JSON file with the words of all clips."
@@ -111,3 +116,60 @@ def _column(path: Path, header: Iterable[str], names: Sequence[str]) -> str:
         if name in by_name:
             return by_name[name]
     raise BadData(f"{path} has no column {' or '.join(names)}", remedy=f"Its columns: {', '.join(header) or 'none'}.")
+
+
+# ------------------------------------------------------------------------------------- a folder of files
+
+
+def with_side_files(clips: Sequence[Clip], folder: Path) -> tuple[Clip, ...]:
+    """Give the clips with their side files below a folder; one that has none there stays as it is.
+
+    A file belongs to the clip whose id is its path below the folder without the suffix: ``a/b.srt`` to ``a/b`` and to
+    ``a/b.mp4``, ``a/b.mp4.json`` to ``a/b.mp4`` alone. Else ``b.srt`` belongs to the only clip that is called ``b`` or
+    ``b.mp4`` in whatever folder. Of several, the first of ``WORD_SUFFIXES`` counts.
+
+    Raises
+    ------
+    BadData
+        if no clip has a file there.
+    """
+    files = _side_files(folder)
+    names = [_names_of(clip.id) for clip in clips]
+    bare = Counter(last for *_, last in names)
+    places = [
+        next((files[name] for name in (*full, *([last] if bare[last] == 1 else [])) if name in files), None)
+        for *full, last in names
+    ]
+    if not any(places):
+        some = ", ".join(list(files)[:3]) or "none"
+        raise BadData(
+            f"{folder} has words of none of the clips", remedy=f"Files are called by clip id; there are: {some}."
+        )
+    pairs = zip(clips, places, strict=True)
+    return tuple(replace(clip, words=place, text=None) if place else clip for clip, place in pairs)
+
+
+def side_file(folder: Path, id_: str) -> Path:
+    """Give where a clip's words are written below a folder: ``<id>.json``, with what would lead elsewhere escaped."""
+    return folder / f"{_written(id_)}.json"
+
+
+def _side_files(folder: Path) -> dict[str, Path]:
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in WORD_SUFFIXES and path.is_file()]
+    ranked = sorted(found, key=lambda path: (-WORD_SUFFIXES.index(path.suffix.lower()), path))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in ranked if path.name[0] != "."}
+
+
+def _names_of(id_: str) -> tuple[str, ...]:
+    """Give what a clip's file may be called, the most exact first; the last is its bare name."""
+    path = PurePosixPath(id_)
+    stem = str(path.with_suffix("")) if path.suffix.lower() in MEDIA_SUFFIXES else id_
+    return _written(id_), id_, stem, PurePosixPath(stem).name
+
+
+def _written(id_: str) -> str:
+    """Escape the characters that no file's name may have on some system, and the steps that lead out of a folder."""
+    escaped = re.sub(r'[%<>:"\\|?*\x00-\x1f]', lambda match: f"%{ord(match[0]):02X}", id_)
+    return "/".join(step.replace(".", "%2E") if step.strip(".") == "" else step for step in escaped.split("/")).lstrip(
+        "/"
+    )

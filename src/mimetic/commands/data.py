@@ -89,3 +89,50 @@ def extract(
         console.print_lines(*(f"{clip}  {calls.by_reason(reasons)}" for clip, reasons in sorted(short.items())))
     if short:
         raise typer.Exit(FELL_SHORT)
+
+
+def transcribe(
+    data: DataOrFiles,
+    out: Annotated[Path, typer.Option(help="A folder: it gets a JSON file a clip.")] = Path("transcripts"),
+    backend: Annotated[str, typer.Option(help="transformers or faster-whisper.")] = "transformers",
+    model: Annotated[str, typer.Option(help="A Whisper checkpoint: FOLDER or ID.")] = "",
+    language: Annotated[str, typer.Option(help="A code, such as en; what is heard if not told.")] = "",
+    condition: Annotated[bool, typer.Option("--condition", help="Show the model what was said before.")] = False,
+    vad: Annotated[str, typer.Option(help="Who tells where somebody speaks: silero or none.")] = "silero",
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    device: Device = "auto",
+    batch: Annotated[int, typer.Option(min=1, help="Windows of sound at a time.")] = 8,
+    workers: Workers = None,
+    again: Annotated[bool, typer.Option("--again", help="Replace what was transcribed otherwise.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write down what is said, with Whisper. A clip without a voice has an empty text; a stopped job goes on."""
+    from mimetic import console
+    from mimetic.datasets import open_datasets
+    from mimetic.transcription import transcribe as run_transcription
+
+    with console.bars() as bars:
+        done = run_transcription(
+            open_datasets(data).clips,
+            out,
+            backend=backend,
+            model=model,
+            language=language,
+            condition=condition,
+            vad=vad,
+            precision=precision,
+            device=device,
+            batch=batch,
+            workers=workers,
+            again=again,
+            progress=bars.counter("transcribing"),
+        )
+    short = sorted([*done.missing, *done.failures])
+    if as_json:
+        console.print_json({"folder": str(out), **done.as_json()})
+    else:
+        counts = f"{done.spoken} with words, {done.silent} without a voice, {done.kept} there already"
+        console.print_lines(f"{done.clips} clips in {out}: {counts}", *(f"{clip}  {why}" for clip, why in short))
+        console.print_lines(f"next  --words {out}")
+    if short:
+        raise typer.Exit(FELL_SHORT)

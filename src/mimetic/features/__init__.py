@@ -138,9 +138,9 @@ class Feature:
 def _width(config: Json, *, scores: bool, name: str) -> int:
     """Count the columns that a checkpoint gives, from its configuration."""
     try:
-        hidden = int(config["hidden_size"])
+        hidden = int(config["hidden_size"] if "hidden_size" in config else config["dim"])
     except (KeyError, TypeError, ValueError):
-        remedy = "Its config.json has no hidden_size; give the columns as +dim=NUMBER if the extractor has that option."
+        remedy = "Its config.json has no hidden_size, nor dim; give the columns as +dim=NUMBER if the extractor has that option."
         raise UsageError(f"{name}: the model does not tell its width", remedy=remedy) from None
     return hidden + scores * len(config.get("id2label") or {"0": "", "1": ""})
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mimetic.growing import Growing
 from mimetic.records import Frames, Track
 
 Floats = NDArray[np.float32]
@@ -59,9 +60,9 @@ class AppearanceExtraction:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._values = [np.zeros((0, DIM), dtype=np.float32)]
-        self._valid = [np.zeros(0, dtype=np.bool_)]
-        self._notes: dict[str, list[Floats]] = {}
+        self._values = Growing((DIM,), np.float32)
+        self._valid = Growing((), np.bool_)
+        self._notes: dict[str, Growing] = {}
 
     def add(self, piece: Frames) -> None:
         """Take the next crops."""
@@ -71,15 +72,15 @@ class AppearanceExtraction:
         self._values.append(values)
         self._valid.append(piece.valid)
         for name, note in piece.notes.items():
-            self._notes.setdefault(name, []).append(note)
+            self._notes.setdefault(name, Growing((), np.float32)).append(note)
 
     def finish(self) -> Track:
         """Give ``(time, DIM)`` float32, with the notes of the crops."""
         return Track(
-            values=np.concatenate(self._values),
+            values=self._values.rows,
             rate=self._rate,
-            valid=np.concatenate(self._valid),
-            notes={name: np.concatenate(notes) for name, notes in self._notes.items()},
+            valid=self._valid.rows,
+            notes={name: notes.rows for name, notes in self._notes.items()},
         )
 
 

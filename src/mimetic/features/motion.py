@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mimetic.growing import Growing
 from mimetic.records import Frames, Track
 
 Floats = NDArray[np.float64]
@@ -115,7 +116,7 @@ class MotionBlocksExtraction:
     def __init__(self, rate: float) -> None:
         self._rate = rate
         self._seen = np.zeros((0, POINTS, POINTS))
-        self._rows = [np.zeros((0, _MEASURED))]
+        self._rows = Growing((_MEASURED,), np.float64)
 
     def add(self, piece: Frames) -> None:
         """Take the next frames."""
@@ -127,7 +128,7 @@ class MotionBlocksExtraction:
 
     def finish(self) -> Track:
         """Give ``(time, DIM)`` float32."""
-        measured = np.concatenate(self._rows)
+        measured = self._rows.rows
         first = np.zeros((len(self._seen), DIM))
         values = np.concatenate([first, np.hstack([measured, _derived(measured, self._rate)])])
         return Track(values=values.astype(np.float32), rate=self._rate, valid=np.arange(len(values)) > 0)

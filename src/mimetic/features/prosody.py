@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from mimetic.growing import Growing
 from mimetic.records import SAMPLE_RATE, Sound, Track
 
 Floats = NDArray[np.float64]
@@ -96,7 +97,7 @@ class LogMelExtraction:
         self._window = window
         self._bands = bands
         self._tail = np.zeros(0, dtype=np.float32)
-        self._rows: list[NDArray[np.float32]] = []
+        self._rows = Growing((DIM,), np.float32)
         self._last: Floats | None = None  # what the next block's first row changes from
 
     def add(self, piece: Sound) -> None:
@@ -112,18 +113,17 @@ class LogMelExtraction:
     def finish(self) -> Track:
         """Give ``(time, 48)`` float32: one row for every whole frame, and one for a sound shorter than a frame."""
         tail = self._tail
-        if len(tail) < FRAME and len(tail) and not self._rows:
+        if len(tail) < FRAME and len(tail) and not len(self._rows):
             tail = np.pad(tail, (0, FRAME - len(tail)))
         if len(tail) >= FRAME:
             self._take(tail)
-        values = np.concatenate([np.zeros((0, DIM), np.float32), *self._rows])
-        return Track(values=values, rate=RATE, valid=np.ones(len(values), dtype=np.bool_))
+        return Track(values=self._rows.rows, rate=RATE, valid=np.ones(len(self._rows), dtype=np.bool_))
 
     def _take(self, samples: NDArray[np.float32]) -> None:
         """Describe whole frames, and keep their columns."""
         rows = self._describe(samples)
         before = rows[:1] if self._last is None else self._last
-        self._rows.append(_columns(np.concatenate([before, rows]))[1:].astype(np.float32))
+        self._rows.append(_columns(np.concatenate([before, rows]))[1:])
         self._last = rows[-1:]
 
     def _describe(self, samples: NDArray[np.float32]) -> Floats:

@@ -1,0 +1,216 @@
+"""Words become one vector by a pretrained text encoder: any of ``transformers``' own that has a tokenizer.
+
+In go what is said in a clip (``Words``) and a checkpoint's folder; out comes one row a clip: the model's last hidden
+state, pooled over its tokens, and for a classifier its scores after that. A long text is cut into chunks of tokens,
+and its row is their mean by how many tokens each has. An empty text is a text: its row is that of the tokens which the
+model puts around every text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mimetic.checkpoints import read_config
+from mimetic.features.sentences.opening import open_network, open_tokenizer, room
+from mimetic.models import Inputs, Rows
+from mimetic.records import Words
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FILLED_UP = (
+    *("albert", "bert", "camembert", "data2vec-text", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "gte"),
+    *("modernbert", "mpnet", "new", "nomic_bert", "roberta", "xlm-roberta", "xlm-roberta-xl"),
+)
+"""Model types whose rows do not change when shorter texts are filled up to the longest: measured, at most 1e-6.
+
+In others the fill leaks through the mask (ConvBERT's convolutions, FNet, BigBird, MobileBERT, Nystromformer: up to
+1.4): texts share a batch with texts of the same length only.
+"""
+
+SHORTEST = 16
+"""Tokens; texts up to it, and up to each doubling of it, share batches."""
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+class Sentences:
+    """A text encoder, its tokens pooled.
+
+    Parameters
+    ----------
+    folder
+        with ``config.json``, the weights, and ``tokenizer.json`` or an older vocabulary.
+    pooling
+        ``cls``: the first token; ``mean``: of all tokens, those around the text included.
+    normalise
+        scale a clip's row to length 1, after the mean over its chunks.
+    prefix
+        put before the text, once (E5 wants ``"passage: "``).
+    chunk
+        tokens that go through the model at once, those around the text included; fewer if the model was made for
+        fewer.
+    precision
+        ``fp32``; or ``bf16`` or ``fp16``, which matrix products are computed in, by autocast.
+
+    Raises
+    ------
+    UsageError
+        if the folder has no tokenizer, or a chunk has no room for text.
+    """
+
+    budget = 8192
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        pooling: str = "mean",
+        normalise: bool = False,
+        prefix: str = "",
+        chunk: int = 512,
+        precision: str = "fp32",
+    ) -> None:
+        self._folder, self._pooling, self._precision = folder, pooling, precision
+        self._normalise, self._prefix = normalise, prefix
+        config = read_config(folder)
+        self._fills_up = config.get("model_type") in FILLED_UP
+        self._tokenizer = open_tokenizer(folder)
+        self._tokenizer.no_padding()  # a tokenizer's file may ask for both, and for another length
+        self._tokenizer.enable_truncation(room(folder, config, self._tokenizer, chunk))
+
+    def begin(self) -> SentencePreparation:
+        """Start on a clip."""
+        return SentencePreparation(self._chunks)
+
+    def _chunks(self, text: str) -> Iterator[Inputs]:
+        first = self._tokenizer.encode(self._prefix + text)
+        for part in (first, *first.overflowing):
+            if length := len(part.ids):  # a tokenizer that puts nothing around a text makes nothing of an empty one
+                alike = _doubling(length) if self._fills_up else length
+                tokens = np.array(part.ids, np.int32)
+                yield Inputs(
+                    arrays={"tokens": tokens}, cost=alike, group=alike, weight=float(length), unit=self._normalise
+                )
+
+    def load(self, device: str) -> SentenceModel:
+        """Read the weights.
+
+        Raises
+        ------
+        UsageError
+            if the checkpoint lacks some, or the model is none of ``transformers``' own encoders.
+        """
+        from transformers import AutoModel
+
+        network = open_network(AutoModel, self._folder).to(device)
+        return SentenceModel(network, pooling=self._pooling, precision=self._precision)
+
+
+class ScoredSentences(Sentences):
+    """A text classifier: the pooled embedding, then its scores, both as they are: nothing is scaled.
+
+    Scores are probabilities: each on its own where the checkpoint says that a text may have several labels (as
+    go_emotions' does), else together 1. That is how ``transformers``' own pipeline reads the configuration.
+    """
+
+    def __init__(
+        self, folder: Path, *, pooling: str = "cls", prefix: str = "", chunk: int = 512, precision: str = "fp32"
+    ) -> None:
+        super().__init__(folder, pooling=pooling, prefix=prefix, chunk=chunk, precision=precision)
+
+    def load(self, device: str) -> ScoredModel:
+        """Read the weights, the classifier's too; errors are those of ``Sentences``."""
+        from transformers import AutoModelForSequenceClassification
+
+        network = open_network(AutoModelForSequenceClassification, self._folder).to(device)
+        return ScoredModel(network, pooling=self._pooling, precision=self._precision)
+
+
+class SentencePreparation:
+    """One clip on its way: its words, until all are there."""
+
+    def __init__(self, chunks: Callable[[str], Iterator[Inputs]]) -> None:
+        self._chunks = chunks
+        self._texts: list[str] = []
+
+    def add(self, piece: Words) -> Iterable[Inputs]:
+        """Take what is said."""
+        self._texts.append(piece.text)
+        return ()
+
+    def finish(self) -> Iterable[Inputs]:
+        """Give the text in chunks; none where there were no words to take."""
+        return self._chunks(" ".join(self._texts)) if self._texts else ()
+
+
+class SentenceModel:
+    """A text encoder on its device: tokens in, one row each out."""
+
+    def __init__(self, network: Any, *, pooling: str, precision: str) -> None:
+        self._network = network
+        self._pool = POOLINGS[pooling]
+        self._precision = precision
+        self._padding = getattr(network.config, "pad_token_id", None) or 0
+
+    def __call__(self, batch: Sequence[Inputs]) -> list[Rows]:
+        """Give each one's row."""
+        import torch
+
+        dtype = getattr(torch, DTYPES[self._precision])
+        texts = [torch.from_numpy(inputs.arrays["tokens"].astype(np.int64)) for inputs in batch]
+        mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(text) for text in texts], batch_first=True)
+        tokens = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=self._padding)
+        device = self._network.device
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32),
+        ):
+            rows = self._rows(tokens.to(device), mask.to(device)).float().cpu().numpy()
+        return [Rows(values=row[None]) for row in rows]
+
+    def _rows(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        return self._pool(self._network(input_ids=tokens, attention_mask=mask)[0].float(), mask)
+
+
+class ScoredModel(SentenceModel):
+    """A text classifier on its device."""
+
+    def __init__(self, network: Any, *, pooling: str, precision: str) -> None:
+        super().__init__(network, pooling=pooling, precision=precision)
+        self._states: Tensor | None = None
+        network.base_model.register_forward_hook(self._keep)  # what every kind of classifier passes to its head
+
+    def _keep(self, _encoder: Any, _arguments: Any, output: Any) -> None:
+        self._states = output[0]
+
+    def _rows(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        import torch
+
+        logits = self._network(input_ids=tokens, attention_mask=mask).logits.float()
+        assert self._states is not None
+        embedding, self._states = self._pool(self._states.float(), mask), None
+        config = self._network.config
+        apart = config.problem_type == "multi_label_classification" or logits.shape[1] == 1
+        return torch.cat([embedding, logits.sigmoid() if apart else logits.softmax(dim=1)], dim=1)
+
+
+def _first(states: Tensor, _mask: Tensor) -> Tensor:
+    return states[:, 0]
+
+
+def _mean(states: Tensor, mask: Tensor) -> Tensor:
+    """Average ``(text, token, dim)`` over the tokens that ``(text, token)`` has, not over the fill."""
+    return (states * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+
+
+POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cls": _first, "mean": _mean}
+
+
+def _doubling(length: int) -> int:
+    """Give the smallest ``SHORTEST * 2 ** n`` that holds this many tokens."""
+    return SHORTEST << ((length - 1) // SHORTEST).bit_length()
