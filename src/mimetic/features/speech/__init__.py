@@ -34,7 +34,7 @@ class Speech:
         ``fp32``; or ``bf16`` or ``fp16``, which the transformer is brought to. (fp16 on a CPU is ten times slower.)
     layers
         which of what ``transformers`` calls ``hidden_states``: a number (``6``), or the mean of several
-        (``9,10,11``). 0 is what enters the first layer, ``k`` what leaves the ``k``-th, ``-1`` what leaves the last;
+        (``9:10:11``). 0 is what enters the first layer, ``k`` what leaves the ``k``-th, ``-1`` what leaves the last;
         ``all`` is the mean of them all. ``last`` is the model's output: in models that normalise before each layer
         (the large ones) it is ``-1`` after one more normalisation. What no layer asked for needs is not computed.
     heads
@@ -110,7 +110,7 @@ def _normalises(folder: Path) -> bool:
 def _parse(layers: str, count: int) -> tuple[int, ...]:
     """Give the numbers of the layers, counted from 0, in order; none stands for the model's output.
 
-    >>> _parse("-1,9,10", 12)
+    >>> _parse("-1:9:10", 12)
     (9, 10, 12)
     """
     if layers == "last":
@@ -118,10 +118,10 @@ def _parse(layers: str, count: int) -> tuple[int, ...]:
     if layers == "all":
         return tuple(range(count + 1))
     try:
-        chosen = [int(part) for part in layers.split(",")]
+        chosen = [int(part) for part in layers.split(":")]
     except ValueError:
         chosen = [count + 1]
     if not all(-count - 1 <= layer <= count for layer in chosen):
-        remedy = f"There are: last, all, numbers from 0 to {count} or from {-count - 1} to -1, and several with commas."
+        remedy = f"There are: last, all, numbers from 0 to {count} or from {-count - 1} to -1, and several with colons."
         raise UsageError(f"the model has no layers {layers!r}", remedy=remedy)
     return tuple(sorted({layer % (count + 1) for layer in chosen}))
