@@ -48,7 +48,10 @@ print(json.dumps({"loaded": loaded, "peak": status("VmHWM"), "rows": {k: s.frame
 """
 
 
-def main(out: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("results")) -> None:
+def main(
+    out: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("results"),
+    only: Annotated[str, typer.Option(help="The one that is measured; all if not told.")] = "",
+) -> None:
     """Measure every extractor alone, and all together."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -64,7 +67,7 @@ def main(out: Annotated[Path, typer.Option(help="Where the figures go.")] = Path
         short = make_clip(place / "short.mp4", 5)
         clips = {minutes: make_clip(place / f"{minutes}.mp4", 60 * minutes) for minutes in MINUTES}
         results = []
-        for name, features in names.items():
+        for name, features in names.items() if not only else [(only, names[only])]:
             peaks = {m: _peak(place / f"{name}-{m}", features, short, clip) for m, clip in clips.items()}
             one, many = (peaks[minutes] for minutes in MINUTES)
             limit = FACTOR * one + MORE

@@ -361,14 +361,16 @@ def test_a_pickle_that_is_more_than_weights_is_refused(tmp_path: Path, capsys: p
     folder = make_speech(tmp_path)
     (folder / "model.safetensors").unlink()
     torch.save({"trap": Trap()}, folder / "pytorch_model.bin")
-    with pytest.raises(UsageError, match="cannot be read as a speech model"):
+    with pytest.raises(UsageError, match="cannot be read as a"):
         Speech(folder).load("cpu")
     assert "it has run" not in capsys.readouterr().out
 
 
 def test_missing_weights_are_refused(tmp_path: Path) -> None:
     folder = rename(make_speech(tmp_path), {"layers.1.attention.k_proj": ""})
-    with pytest.raises(UsageError, match=r"lacks 2 weights, among them encoder\.layers\.1\.attention\.k_proj\.bias"):
+    with pytest.raises(
+        UsageError, match=r"lacks 2 weights of a Wav2Vec2Model, among them encoder\.layers\.1\.attention\.k_proj\.bias"
+    ):
         Speech(folder).load("cpu")
 
 
@@ -384,7 +386,7 @@ def test_weights_that_only_training_needs_may_be_missing(checkpoint: Callable[[s
         ({"model_type": "bert"}, r"holds a model of type 'bert'.*wav2vec2, hubert, wavlm, data2vec-audio"),
         ({"conv_stride": [5, 2, 2, 2, 2, 2, 1]}, "does not give a row of 400 samples for every 320"),
         ({"add_adapter": True}, "an adapter"),
-        ({"hidden_size": 48}, "cannot be read as a speech model"),
+        ({"hidden_size": 48}, "cannot be read as a"),
     ],
 )
 def test_another_kind_of_model_is_refused(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
@@ -405,7 +407,7 @@ def test_another_rate_is_refused(tmp_path: Path) -> None:
 def test_no_weights_are_refused(tmp_path: Path) -> None:
     folder = make_speech(tmp_path)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(UsageError, match="cannot be read as a speech model"):
+    with pytest.raises(UsageError, match="cannot be read as a"):
         Speech(folder).load("cpu")
 
 

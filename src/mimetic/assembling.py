@@ -142,8 +142,8 @@ class _Growing:
 
     def put(self, number: int, inputs: Inputs, rows: Rows) -> None:
         """Take the rows of the clip's inputs of this number."""
-        if rows.values.shape[1] != self._feature.dim:
-            told = f"{self._feature.key} gives {rows.values.shape[1]} columns, not {self._feature.dim}"
+        if rows.values.shape[1] != self._spool.dim:
+            told = f"{self._feature.key} gives {rows.values.shape[1]} columns, not {self._spool.dim}"
             raise MimeticError(told, remedy="The checkpoint's config.json does not fit its weights.")
         self._waiting[number] = inputs, rows
         while self._next in self._waiting:

@@ -19,7 +19,7 @@ from mimetic.features import Feature
 from mimetic.media import Media
 from mimetic.models import Inputs, ModelEntry, Preparation
 from mimetic.records import Clip, ClipError, Extraction, MimeticError, NoStream, Piece, Sound, Track
-from mimetic.spools import NotFinite, Spool, pool
+from mimetic.spools import NotFinite, Spool, pool, rounded
 from mimetic.store import digest
 from mimetic.words import read_words
 
@@ -185,6 +185,7 @@ class _Flow:
         started = time.process_time()
         track = self._on_its_way.finish()
         assert isinstance(track, Track)
+        del self._on_its_way  # it may hold as much as the track
         seconds = self.seconds + time.process_time() - started
         if not len(track.values):
             return Taken(None, self.reason or f"no {self.view} in it", seconds)
@@ -195,9 +196,9 @@ class _Flow:
 
     def _stored(self, track: Track) -> Track:
         """Give the track as the store will hold it, so that a raw clip and a stored one are the same to a model."""
-        spool = Spool(track.values.shape[1], track.rate, self._feature.dtype)
-        spool.append(track if self._feature.pooled is None else pool(track, self._feature.pooled))
-        return spool.track()
+        return rounded(
+            track if self._feature.pooled is None else pool(track, self._feature.pooled), self._feature.dtype
+        )
 
 
 def _told(options: Mapping[str, Any]) -> dict[str, Any]:

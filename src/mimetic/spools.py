@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,12 +19,28 @@ from numpy.typing import NDArray
 from mimetic.growing import Growing
 from mimetic.records import Track
 
-HELD = 4 << 20
+HELD = 1 << 20
 """Bytes of values that a spool holds in memory, and that a piece of a track has at most."""
 
 
 class NotFinite(ValueError):
     """A value is infinite, no number, or too large for the type it has to be stored in."""
+
+
+def rounded(track: Track, dtype: str | np.dtype[Any]) -> Track:
+    """Give a track in the type that it is stored in: itself, if it has that already.
+
+    Raises
+    ------
+    NotFinite
+        if a value cannot be stored.
+    """
+    kind: np.dtype[Any] = np.dtype(dtype)
+    values = track.values
+    limit = float(np.finfo(kind).max)
+    if values.size and not (values.max() <= limit and values.min() >= -limit):
+        raise NotFinite(f"its values are not finite in {kind}")
+    return track if values.dtype == kind else replace(track, values=values.astype(kind))
 
 
 class Spool:
@@ -63,8 +80,7 @@ class Spool:
         NotFinite
             if a value cannot be stored.
         """
-        if rows.values.size and not np.abs(rows.values).max() <= np.finfo(self.dtype).max:
-            raise NotFinite(f"its values are not finite in {self.dtype}")
+        rows = rounded(rows, self.dtype)
         for name in {*rows.notes, *self._notes}:
             if name not in self._notes:
                 self._notes[name] = Growing((), np.float32)

@@ -54,6 +54,8 @@ class Feature:
         heads = self.options.get("heads", False)
         if self.options.get("model") is None or not isinstance(self.entry, ModelEntry):
             return int(self.entry.dim + 3 * heads)
+        if "dim" in self.options:  # its width need not stand in a configuration: the extractor tells it
+            return int(self.make().dim)
         return _width(read_config(self.checkpoint), scores=bool(self.entry.classes or heads), name=self.name)
 
     @property
@@ -137,10 +139,13 @@ class Feature:
 
 def _width(config: Json, *, scores: bool, name: str) -> int:
     """Count the columns that a checkpoint gives, from its configuration."""
+    config = {"hidden_size": 768, **config["vision_config"]} if "vision_config" in config else config
     try:
         hidden = int(config["hidden_size"] if "hidden_size" in config else config["dim"])
     except (KeyError, TypeError, ValueError):
-        remedy = "Its config.json has no hidden_size, nor dim; give the columns as +dim=NUMBER if the extractor has that option."
+        remedy = (
+            "Its config.json has no hidden_size, nor dim; +dim=NUMBER gives it, where the extractor has that option."
+        )
         raise UsageError(f"{name}: the model does not tell its width", remedy=remedy) from None
     return hidden + scores * len(config.get("id2label") or {"0": "", "1": ""})
 

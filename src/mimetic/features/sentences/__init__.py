@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mimetic.checkpoints import read_config
-from mimetic.features.sentences.opening import open_network, open_tokenizer, room
+from mimetic.features.sentences.opening import open_encoder, open_tokenizer, room
 from mimetic.models import Inputs, Rows
 from mimetic.records import Words
 
@@ -107,7 +107,7 @@ class Sentences:
         """
         from transformers import AutoModel
 
-        network = open_network(AutoModel, self._folder).to(device)
+        network = open_encoder(AutoModel, self._folder).to(device)
         return SentenceModel(network, pooling=self._pooling, precision=self._precision)
 
 
@@ -127,7 +127,7 @@ class ScoredSentences(Sentences):
         """Read the weights, the classifier's too; errors are those of ``Sentences``."""
         from transformers import AutoModelForSequenceClassification
 
-        network = open_network(AutoModelForSequenceClassification, self._folder).to(device)
+        network = open_encoder(AutoModelForSequenceClassification, self._folder).to(device)
         return ScoredModel(network, pooling=self._pooling, precision=self._precision)
 
 

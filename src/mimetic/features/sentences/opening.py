@@ -1,17 +1,13 @@
 """A text checkpoint's folder becomes a tokenizer and a network; what is not whole is refused in one line.
 
-Nothing here runs code from the hub, and nothing is made up: a weight or a vocabulary that is not there would be filled
-in by ``transformers``, at random, with a word in its log.
+Nothing here runs code from the hub, and nothing is made up: without a vocabulary ``transformers`` would take every word
+for an unknown one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from mimetic.checkpoints import read_config
@@ -58,43 +54,19 @@ def room(folder: Path, config: Json, tokenizer: Tokenizer, chunk: int) -> int:
     return min(rooms)
 
 
-def open_network(kind: Any, folder: Path) -> Any:
-    """Read a checkpoint with one of ``transformers``' automatic classes, ready to compute."""
-    import torch
-    from safetensors import SafetensorError
-
-    try:
-        with _quiet(), torch.random.fork_rng(devices=[]):  # weights that nobody uses may be drawn
-            network, told = kind.from_pretrained(
-                folder,
-                config=_config(folder),
-                dtype=torch.float32,
-                output_loading_info=True,
-                local_files_only=True,
-                trust_remote_code=False,
-            )
-    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
-        reason = str(error).splitlines()[0].rstrip(".:")
-        raise UsageError(f"{folder} cannot be read as a text encoder ({reason})", remedy=REMEDY) from None
-    if missing := sorted(name for name in told["missing_keys"] if not name.startswith("pooler.")):  # it is not used
-        lacks = f"{folder} lacks {len(missing)} weights of a {type(network).__name__}, among them {missing[0]}"
-        raise UsageError(lacks, remedy=REMEDY)
-    return network.eval()
-
-
-def _config(folder: Path) -> Any:
-    from transformers import AutoConfig
+def open_encoder(kind: Any, folder: Path) -> Any:
+    """Read a checkpoint with one of ``transformers``' automatic classes, ready to compute. A pooler is not needed."""
+    from mimetic.weights import open_config, open_network
 
     told = read_config(folder)
-    if told.get("model_type") == "new":
-        return _gte(told)
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = _gte(folder, told) if told.get("model_type") == "new" else open_config(folder)
     if config.is_encoder_decoder:
-        raise ValueError("it has a decoder")
-    return config
+        raise UsageError(f"{folder} cannot be read as a text encoder (it has a decoder)", remedy=REMEDY)
+    network, _ = open_network(kind, folder, config=config, optional=("pooler.",))
+    return network
 
 
-def _gte(told: Json) -> Any:
+def _gte(folder: Path, told: Json) -> Any:
     """Bring GTE v1.5's configuration, made for code on the hub, to the class that ``transformers`` has of the network.
 
     What the fields mean follows from public descriptions of ``Alibaba-NLP/new-impl``. Its NTK scaling by ``s`` takes
@@ -107,7 +79,8 @@ def _gte(told: Json) -> Any:
     plain = {"layer_norm_type": "layer_norm", "position_embedding_type": "rope", "logn_attention_scale": False}
     strange = [name for name, value in plain.items() if told.get(name, value) != value]
     if strange or scaling.get("type") != "ntk" or scaling.get("mixed_b") is not None:
-        raise ValueError(f"a GTE with another {strange[0] if strange else 'rope_scaling'} than the published ones")
+        other = strange[0] if strange else "rope_scaling"
+        raise UsageError(f"{folder} is a GTE with another {other} than the published ones", remedy=REMEDY)
     factor, head = float(scaling["factor"]), told["hidden_size"] / told["num_attention_heads"]
     rope = {
         "rope_type": "linear",
@@ -116,18 +89,3 @@ def _gte(told: Json) -> Any:
     }
     renamed = ("auto_map", "model_type", "rope_scaling", "rope_theta")
     return GteConfig(**{name: value for name, value in told.items() if name not in renamed}, rope_parameters=rope)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep ``transformers`` from reporting on stderr: what matters of it is checked."""
-    logging = import_module("transformers.utils.logging")
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -73,9 +73,9 @@ class Speech:
         UsageError
             if the checkpoint lacks some, or the head that is asked for.
         """
-        from mimetic.features.speech.network import open_network
+        from mimetic.features.speech.network import open_speech
 
-        return open_network(
+        return open_speech(
             self._folder, precision=self._precision, layers=self._layers, heads=self._heads, device=device
         )
 

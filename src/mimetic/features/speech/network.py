@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -24,8 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mimetic.models import Inputs, Rows
 from mimetic.records import UsageError
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from mimetic.weights import DTYPES, REMEDY, open_config, open_network
 
 PADDING = 0.25
 """The share of padding up to which windows share a batch.
@@ -34,16 +31,11 @@ On a CPU none do: of four clips of 7 s that go through the transformer together,
 less in wav2vec2-base, the same in a large one), and padding comes on top.
 """
 
-UNUSED = ("masked_spec_embed",)
-"""Weights that a checkpoint need not have: what stands for masked rows in training."""
-
 HEAD = ("classifier.dense.weight", "classifier.dense.bias", "classifier.out_proj.weight", "classifier.out_proj.bias")
 """The regression head of audEERING's models."""
 
-REMEDY = "Fetch it again, or give another checkpoint."
 
-
-def open_network(folder: Path, *, precision: str, layers: tuple[int, ...], heads: bool, device: str) -> SpeechModel:
+def open_speech(folder: Path, *, precision: str, layers: tuple[int, ...], heads: bool, device: str) -> SpeechModel:
     """Read a checkpoint.
 
     Parameters
@@ -59,10 +51,10 @@ def open_network(folder: Path, *, precision: str, layers: tuple[int, ...], heads
     """
     try:
         weights = _read_head(folder)
-        network = _read(folder, None if weights or not layers else max(1, *layers))
     except (OSError, EOFError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
         reason = str(error).splitlines()[0].rstrip(".:")
         raise UsageError(f"{folder} cannot be read as a speech model ({reason})", remedy=REMEDY) from None
+    network = _read(folder, None if weights or not layers else max(1, *layers))
     if heads and not weights:
         raise UsageError(f"{folder} has no regression head", remedy="Leave out +heads=true.")
     head = RegressionHead(weights, list(network.config.id2label.values())).to(device) if weights else None
@@ -74,14 +66,10 @@ def _read(folder: Path, num_layers: int | None) -> Any:
     """Read the network without its head; of its layers only the first ``num_layers``, if told."""
     from transformers import AutoModel
 
-    fewer = {} if num_layers is None else {"num_hidden_layers": num_layers}
-    with _quiet(), torch.random.fork_rng(devices=[]):  # weights that nobody uses may be drawn
-        network, told = AutoModel.from_pretrained(
-            folder, dtype="float32", output_loading_info=True, local_files_only=True, trust_remote_code=False, **fewer
-        )
-    if missing := sorted(name for name in told["missing_keys"] if name not in UNUSED):
-        raise UsageError(f"{folder} lacks {len(missing)} weights, among them {missing[0]}", remedy=REMEDY)
-    return network.eval()
+    config = open_config(folder)
+    if num_layers is not None:
+        config.num_hidden_layers = num_layers
+    return open_network(AutoModel, folder, config=config)[0]
 
 
 def _read_head(folder: Path) -> dict[str, Tensor]:
@@ -94,21 +82,6 @@ def _read_head(folder: Path) -> dict[str, Tensor]:
         stored = torch.load(file, map_location="cpu", weights_only=True)
         found = {name: stored[name] for name in HEAD if name in stored}
     return found if len(found) == len(HEAD) else {}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep ``transformers`` from reporting on stderr: what matters of it is checked."""
-    logging = import_module("transformers.utils.logging")
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 class SpeechModel:
