@@ -202,6 +202,20 @@ def test_stores_are_looked_into_joined_and_checked(
     assert (code, told["good"]) == (1, False)
 
 
+def test_a_card_says_what_is_on_record(
+    layout: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text, _ = call("card", trained, capsys=capsys)
+    assert (code, text.count("| **mean** |")) == (0, 1)
+    for told in ("# light, trained on data", "mean of 2 seeds", "logmel", "2024/1689", "mimetic train DATA light"):
+        assert told in text
+    assert "nan" not in text.partition("## Data")[2]
+    code, told = call_json("card", layout, "--out", tmp_path / "card.md", capsys=capsys)
+    assert (code, told["card"]) == (0, str(tmp_path / "card.md"))
+    assert (tmp_path / "card.md").read_text() == told["text"]
+    assert "| train | 8 | 8 | 7 | 0 | 8 |" in told["text"]
+
+
 def test_a_report_is_one_page(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, text, _ = call("report", trained.parent, "--out", tmp_path / "report.html", capsys=capsys)
     assert (code, text.strip()) == (0, str(tmp_path / "report.html"))

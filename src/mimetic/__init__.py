@@ -6,7 +6,7 @@ The house, in the order of the river (a module imports only from those above it)
     scores resampling parallel devices growing           formulas, and how they vary; processes; rows that come in pieces
     models checkpoints weights images                    what a pretrained extractor is; its files; its pictures
     pieces media detectors faces                         a path becomes views
-    encodings subtitles words transcripts                so do files with what is said
+    encodings subtitles words transcripts scripts               so do files with what is said
     voices recognisers                                   where somebody speaks, and what
     features encoders fusions                            views become tracks, vectors, scores: open tables
     licences                                             what has to be accepted
@@ -18,7 +18,8 @@ The house, in the order of the river (a module imports only from those above it)
     runs extraction transcription                        a recipe's folder; clips into the store, or into words
     training submission ledger evaluation                the loop; the challenge's file; runs become numbers
     prediction plots panels report                       raw clips in, scores out; one HTML page
-    demonstration listings console                       the whole river; the tables; the terminal
+    auditing                                             what is wrong with a data set
+    demonstration listings console cards                 the whole river; the tables; the terminal; Markdown
     calls                                                what the words of a call mean
     commands                                             the commands, by what they are for
     cli                                                  the command line

@@ -36,6 +36,7 @@ for command in (
     judging.evaluate,
     judging.compare,
     judging.report,
+    judging.card,
     using.predict,
     using.submit,
     using.check,

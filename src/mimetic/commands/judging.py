@@ -71,3 +71,25 @@ def report(
         console.print_json({"report": str(path)})
     else:
         console.print_lines(str(path))
+
+
+def card(
+    path: Annotated[Path, typer.Argument(metavar="RUN|DATA", help="A run, a system's folder or a data set.")],
+    out: Annotated[Path | None, typer.Option(help="The file; the terminal if not told.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a model card or a data card: Markdown, made from what is on record."""
+    from mimetic import console
+    from mimetic.cards import data_card, model_card
+    from mimetic.datasets import open_dataset
+    from mimetic.runs import CONFIG, runs_of
+    from mimetic.store import write_atomically
+
+    is_run = (path / CONFIG).is_file() or any(path.glob(f"seed-*/{CONFIG}"))
+    text = model_card(runs_of([path])) if is_run else data_card(open_dataset(path))
+    if out is not None:
+        write_atomically(out, text.encode())
+    if as_json:
+        console.print_json({"card": None if out is None else str(out), "text": text})
+    else:
+        console.print_lines(text.rstrip("\n") if out is None else str(out))
