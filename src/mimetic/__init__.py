@@ -19,7 +19,7 @@ The house, in the order of the river (a module imports only from those above it)
     training submission ledger evaluation                the loop; the challenge's file; runs become numbers
     prediction plots panels report                       raw clips in, scores out; one HTML page
     auditing                                             what is wrong with a data set
-    demonstration listings console cards                 the whole river; the tables; the terminal; Markdown
+    demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
     calls                                                what the words of a call mean
     commands                                             the commands, by what they are for
     cli                                                  the command line

@@ -145,7 +145,11 @@ def compare(
         scores[:seeds].mean(axis=0) - scores[seeds:].mean(axis=0)
         for scores in bootstrap(sample, statistic, resamples, seed)
     )
-    differences = _mean_defined(drawn)
+    return _comparison(values, _mean_defined(drawn), statistic, level, int(sample.known.any(axis=1).sum()))
+
+
+def _comparison(values: Floats, differences: Floats, statistic: Statistic, level: float, clips: int) -> Comparison:
+    """Give what the differences of the data, ``(target,)``, and of the resamples, ``(resample,)``, say."""
     found = _percentiles(values.mean(), differences, level)
     gains = -differences if statistic in ERRORS.values() else differences
     gains = gains[~np.isnan(gains)]
@@ -155,10 +159,44 @@ def compare(
         low=found.low,
         high=found.high,
         wins=float(np.heaviside(gains, 0.5).mean()) if told else math.nan,
-        clips=int(sample.known.any(axis=1).sum()),
+        clips=clips,
         spread=float(gains.std()) if told else math.nan,
         chance=_chance(gains) if told else math.nan,
     )
+
+
+def gap(
+    first: tuple[ArrayLike, ArrayLike],
+    second: tuple[ArrayLike, ArrayLike],
+    *,
+    statistic: Statistic = pearson,
+    groups: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
+    resamples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Comparison:
+    """Compare the scores of one system on two sets of clips that have none in common, resampled each by itself.
+
+    Parameters
+    ----------
+    first, second
+        ``(target, predicted)`` of a set of clips, as ``interval`` takes them.
+    groups
+        of the clips of both.
+    """
+    _check(resamples, level)
+    samples = [sample_of(*_pair(clips), of) for clips, of in zip((first, second), groups, strict=True)]
+    both = [bootstrap(sample, statistic, resamples, seed + i) for i, sample in enumerate(samples)]
+    values, drawn = (
+        both[0][part].mean(axis=0) - both[1][part].mean(axis=0)  # over seeds
+        for part in (0, 1)
+    )
+    clips = sum(int(sample.known.any(axis=1).sum()) for sample in samples)
+    return _comparison(values, _mean_defined(drawn), statistic, level, clips)
+
+
+def _pair(clips: tuple[ArrayLike, ArrayLike]) -> tuple[ArrayLike, list[ArrayLike]]:
+    return clips[0], [clips[1]]
 
 
 def _chance(gains: Floats) -> float:
