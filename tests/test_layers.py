@@ -11,7 +11,7 @@ import pytest
 import mimetic
 
 SOURCE = Path(mimetic.__file__).parent
-OPEN = ("features", "encoders", "fusions", "datasets", "evidence")
+OPEN = ("features", "encoders", "fusions", "datasets", "evidence", "foreign")
 """Directories of things one adds: their files do not import each other."""
 
 

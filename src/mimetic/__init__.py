@@ -6,8 +6,9 @@ The house, in the order of the river (a module imports only from those above it)
     scores resampling parallel devices growing           formulas, and how they vary; processes; rows that come in pieces
     models checkpoints weights images                    what a pretrained extractor is; its files; its pictures
     pieces media detectors faces                         a path becomes views
-    encodings subtitles words transcripts scripts               so do files with what is said
+    encodings subtitles words transcripts scripts        so do files with what is said
     voices recognisers                                   where somebody speaks, and what
+    sheets foreign sources                               what others made, and where it lies
     features encoders fusions                            views become tracks, vectors, scores: open tables
     licences                                             what has to be accepted
     spools store stocktaking                             tracks on disk
@@ -15,7 +16,7 @@ The house, in the order of the river (a module imports only from those above it)
     splits batches datasets                              who trains; tensors; who is in it
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
-    runs extraction transcription                        a recipe's folder; clips into the store, or into words
+    runs extraction imports transcription                a recipe's folder; clips into the store, or into words
     training submission ledger evaluation                the loop; the challenge's file; runs become numbers
     prediction plots panels report                       raw clips in, scores out; one HTML page
     auditing                                             what is wrong with a data set

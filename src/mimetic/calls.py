@@ -152,6 +152,14 @@ def not_used(modalities: Mapping[str, str], error: str | None) -> str:
     return error or "; ".join(f"{name}: {reason}" for name, reason in modalities.items() if reason != "used")
 
 
+def some(what: str, names: Sequence[str], *, most: int = 5) -> str | None:
+    """Say how many names there are, and the first few; nothing where there are none."""
+    if not names:
+        return None
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{len(names):,} {what}: {', '.join(names[:most])}{more}"
+
+
 def by_reason(reasons: Mapping[str, Sequence[str]]) -> str:
     """Say why a clip fell short: the features that share a reason together."""
     return "; ".join(f"{', '.join(features)}: {reason}" for reason, features in reasons.items())

@@ -31,6 +31,7 @@ for command in (
     using.list_,
     data.make,
     data.extract,
+    data.import_,
     data.transcribe,
     learning.train,
     judging.evaluate,

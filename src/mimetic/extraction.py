@@ -83,6 +83,7 @@ class _Plan:
     clips: tuple[Clip, ...]
     sources: Mapping[str, tuple[str, ...]]
     missing: Mapping[int, tuple[Feature, ...]]
+    kept: Mapping[str, frozenset[str]]  # by feature, clips whose rows were not extracted, and stay as they are
 
     def shard(self, index: int) -> range:
         return range(index * SHARD, min((index + 1) * SHARD, len(self.clips)))
@@ -171,7 +172,15 @@ def _plan(
         for index in range(-(-len(clips) // SHARD)):
             if _is_ours(index, share) and not all(current[index * SHARD : (index + 1) * SHARD]):
                 missing[index] = (*missing.get(index, ()), feature)
-    return _Plan(tuple(clips), sources, dict(sorted(missing.items())))
+    kept = {feature.key: _made_of(store, feature, clips) for feature in features}
+    return _Plan(tuple(clips), sources, dict(sorted(missing.items())), kept)
+
+
+def _made_of(store: Store, feature: Feature, clips: Sequence[Clip]) -> frozenset[str]:
+    if feature.key not in store:
+        return frozenset()
+    stored = store[feature.key]
+    return frozenset(clip.id for clip in clips if clip.id in stored and _made(stored, clip))
 
 
 def _check(plan: _Plan, accepted: Collection[str]) -> None:
@@ -267,6 +276,7 @@ def _write(plan: _Plan, shard: int, feature: Feature, results: Sequence[Mapping[
             reason=taken[feature.key].reason,
         )
         for row, taken in zip(plan.shard(shard), results, strict=True)
+        if plan.clips[row].id not in plan.kept[feature.key]
     ]
     write_shard(store.folder(feature.key), shard, feature.identity, rows, feature.dtype)
 

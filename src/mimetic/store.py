@@ -95,8 +95,7 @@ def write_shard(folder: Path, index: int, identity: Json, rows: Sequence[Row], d
 
     The bytes depend on the rows and the identity alone.
     """
-    name = digest([identity, [(row.clip, row.source) for row in rows]], size=4)
-    path = folder / f"{index:05d}.{name}{SUFFIX}"
+    path = shard_path(folder, index, identity, [(row.clip, row.source) for row in rows])
     head = {"format": FORMAT, "feature": identity, "versions": _versions()}
     layout = _Layout(int(identity["dim"]), np.dtype(dtype), _notes(rows))
     schema = layout.schema.with_metadata({"mimetic": json.dumps(head, sort_keys=True)})
@@ -105,6 +104,11 @@ def write_shard(folder: Path, index: int, identity: Json, rows: Sequence[Row], d
             batch = layout.batch(lines).replace_schema_metadata(schema.metadata)
             writer.write_batch(batch, {"checksum": _checksum(batch)})
     return path
+
+
+def shard_path(folder: Path, index: int, identity: Json, sources: Sequence[tuple[str, str]]) -> Path:
+    """Name the shard of these clips, each with the fingerprint of what its row is made from."""
+    return folder / f"{index:05d}.{digest([identity, sources], size=4)}{SUFFIX}"
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import FELL_SHORT, Accept, AsJson, DataOrFiles, Device, StoreFolder, WordsFile, Workers
+from mimetic.commands.arguments import (
+    FELL_SHORT,
+    Accept,
+    AsJson,
+    Data,
+    DataOrFiles,
+    Device,
+    StoreFolder,
+    WordsFile,
+    Workers,
+)
 from mimetic.records import UnknownName
 
 
@@ -135,4 +145,45 @@ def transcribe(
         console.print_lines(f"{done.clips} clips in {out}: {counts}", *(f"{clip}  {why}" for clip, why in short))
         console.print_lines(f"next  --words {out}")
     if short:
+        raise typer.Exit(FELL_SHORT)
+
+
+def import_(
+    data: Data,
+    path: Annotated[Path, typer.Argument(help="A folder or zip with a file a clip, or one file.", show_default=False)],
+    name: Annotated[
+        str, typer.Option("--as", help="Which feature it is: wav2vec2, or own-audio+name=NAME+dim=COLUMNS.")
+    ],
+    rate: Annotated[float | None, typer.Option(help="Rows a second, where they are not the feature's.")] = None,
+    missing: Annotated[
+        str, typer.Option(help="Clips that it has nothing of: rows (mark them), none (leave them to extract) or auto.")
+    ] = "auto",
+    store: StoreFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring features that others made into the store: pickles, numpy, safetensors, CSV, OpenFace, Py-Feat.
+
+    Joined by clip id alone. Nothing in a file is run.
+    """
+    from mimetic import calls, console
+    from mimetic.datasets import open_dataset
+    from mimetic.features import feature
+    from mimetic.imports import import_features
+
+    dataset, wanted = open_dataset(data), feature(name)
+    place = calls.store_of(dataset, store)
+    with console.bars() as bars:
+        done = import_features(
+            dataset.clips, path, wanted, place, rate=rate, missing=missing, progress=bars.counter("importing")
+        )
+    if as_json:
+        console.print_json({"store": str(place.path), "feature": wanted.key, **done.as_json()})
+    else:
+        console.print_lines(
+            f"{wanted.key} in {place.path}: {done.clips:,} clips, {done.rows:,} rows",
+            calls.some("clips that it has nothing of", done.absent),
+            calls.some("names that are no clip's", done.strangers),
+            *(f"{clip}  {reason}" for clip, reason in done.failures),
+        )
+    if done.failures or done.absent or done.strangers:
         raise typer.Exit(FELL_SHORT)

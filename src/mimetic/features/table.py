@@ -82,8 +82,8 @@ EXTRACTORS: dict[str, ExtractorEntry] = {
     **{
         f"own-{modality}": ExtractorEntry(
             target="mimetic.features.table:NotExtracted",
-            about=f"{modality} features of your own: imported, +name=NAME+dim=COLUMNS",
-            options={"name": "features", "dim": 1},
+            about=f"{modality} features of your own: imported, +name=NAME+dim=COLUMNS, +fps=HZ if they have a rate",
+            options={"name": "features", "dim": 1, "fps": 0.0},
             view="imported",
             modality=modality,
             dim=1,
