@@ -202,6 +202,18 @@ def test_stores_are_looked_into_joined_and_checked(
     assert (code, told["good"]) == (1, False)
 
 
+def test_an_audit_names_what_would_spoil_a_training(
+    layout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, told = call_json("audit", layout, "--quick", "--workers", 0, "--html", tmp_path / "a.html", capsys=capsys)
+    assert (code == 0) == told["good"]
+    assert {"code", "severity", "clips", "message", "remedy"} <= set(told["findings"][0])
+    assert "00001" in next(finding["clips"] for finding in told["findings"] if "sound" in finding["message"])
+    assert "<html" in (tmp_path / "a.html").read_text()
+    _, text, _ = call("audit", layout, "--quick", "--workers", 0, capsys=capsys)
+    assert "severity" in text
+
+
 def test_a_card_says_what_is_on_record(
     layout: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,8 +20,11 @@ from mimetic.extraction import extract
 from mimetic.features import feature, features
 from mimetic.foreign.tables import OPENFACE
 from mimetic.imports import import_features
+from mimetic.prediction import predict
+from mimetic.recipes import Fit, Part, Recipe, stage_one
 from mimetic.records import BadData, Clip, UnknownName, UsageError
 from mimetic.store import Store
+from mimetic.training import train
 
 CLIPS = [Clip(id=f"{number:05d}") for number in range(10)]
 WANTED = feature("own-audio+name=mine+dim=4+fps=5")
@@ -249,3 +252,22 @@ def test_the_command_counts_and_names(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "3 clips that it has nothing of: 00000, 00001, 00002" in text
     assert "2 names that are no clip's: 00010.npy, 00011.npy" in text
     assert any((layout / "features").iterdir())
+
+
+def test_what_was_imported_trains_and_is_missing_in_a_raw_clip(tmp_path: Path) -> None:
+    layout = write_layout(tmp_path / "data", train=12, valid=6)
+    dataset = open_dataset(layout)
+    store = Store(layout / "features")
+    (tmp_path / "made").mkdir()
+    for number, _ in enumerate(dataset.clips):
+        np.save(tmp_path / "made" / f"{number}.npy", rows(number, 9, 768))
+    import_features(dataset.clips, tmp_path / "made", feature("wav2vec2"), store)
+    import_features(dataset.clips, tmp_path / "made", feature("own-motion+name=x+dim=768+fps=9"), store)
+    parts = [Part(feature=key, encoder="meanstd") for key in ("wav2vec2", "own-motion+name=x+dim=768+fps=9")]
+    recipe = Recipe(name="two", source="test", parts=tuple(parts), fit=Fit(epochs=2))
+    run = train(dataset, recipe, store, tmp_path / "runs")
+    assert run.dims == [768, 768]
+    assert run.config["features"][0]["made"] == {"imported": True, "rate": None}
+    motion = train(dataset, stage_one(recipe)[1], store, tmp_path / "runs")
+    scores = predict(motion, [dataset.clips[0]])
+    assert "imported features" in str(scores.errors[0])

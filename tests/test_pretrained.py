@@ -110,7 +110,7 @@ def test_a_killed_job_ends_with_the_same_bytes(
 def test_a_checkpoint_that_is_nowhere_is_told_before_any_clip_is_opened(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(mimetic.media, "_open", lambda _path: pytest.fail("opened a clip"))
+    monkeypatch.setattr(mimetic.media, "open_container", lambda _path: pytest.fail("opened a clip"))
     with pytest.raises(SystemExit) as ended:
         main(["extract", str(data), "--with", "wavlm", "--model", "./nowhere", "--store", str(tmp_path / "store")])
     told = capsys.readouterr().err.strip().splitlines()

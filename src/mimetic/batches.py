@@ -130,8 +130,10 @@ def load_tracks(store: Store, wanted: Feature, dataset: Dataset) -> Ragged:
         some = ", ".join(absent[:3])
         remedy = f"Run `mimetic extract` with --with {wanted.key}."
         raise StoreError(f"{len(absent)} clips have no {wanted.key} in {store.path} ({some} ...)", remedy=remedy)
-    if any(stored.newest(clip.id).identity != wanted.identity for clip in dataset.clips):
+    shards = {shard.path: shard for shard in map(stored.newest, (clip.id for clip in dataset.clips))}.values()
+    dims = {int(shard.identity["dim"]) for shard in shards}
+    if len(dims) != 1 or not all(wanted.matches(shard.identity) for shard in shards):
         remedy = f"Run `mimetic extract` with --with {wanted.key}."
         raise StoreError(f"{store.path} holds {wanted.key} as another version computed it", remedy=remedy)
     tracks = (stored[clip.id] if stored.length(clip.id) else None for clip in dataset.clips)
-    return Ragged(tracks, wanted.dim)
+    return Ragged(tracks, dims.pop())

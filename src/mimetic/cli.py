@@ -30,6 +30,7 @@ for command in (
     using.demo,
     using.list_,
     data.make,
+    data.audit,
     data.extract,
     data.import_,
     data.transcribe,

@@ -62,7 +62,7 @@ def fingerprint(path: Path) -> str:
                 file.seek(start)
                 digest.update(file.read(EDGE))
     except OSError as error:
-        raise ClipError(f"cannot be read: {_words(error)}") from error
+        raise ClipError(f"cannot be read: {words_of(error)}") from error
     return digest.hexdigest()
 
 
@@ -102,9 +102,9 @@ class Media:
         self.warnings: list[str] = []
         self._threads = threads
         self._decoded = False
-        self._container = _open(path)
-        self._picture = _find(self._container, VideoStream)
-        self._sound = _find(self._container, AudioStream)
+        self._container = open_container(path)
+        self._picture = find_stream(self._container, VideoStream)
+        self._sound = find_stream(self._container, AudioStream)
         self.has_picture, self.has_sound = self._picture is not None, self._sound is not None
         self.duration = seconds(self._container.duration, Fraction(1, av.time_base))
         rate = self._picture.average_rate if self._picture else None
@@ -179,7 +179,7 @@ class Media:
                 return
             except av.FFmpegError as error:
                 failures += 1
-                warning = f"file damaged: {_words(error)}"
+                warning = f"file damaged: {words_of(error)}"
                 if warning not in self.warnings:
                     self.warnings.append(warning)
 
@@ -194,7 +194,8 @@ class Media:
             self.warnings.append(f"{track.noun} ends after {track.sink.seconds:.1f} s of {claimed:.1f} s claimed")
 
 
-def _open(path: Path) -> InputContainer:
+def open_container(path: Path) -> InputContainer:
+    """Open a file for reading, and nothing but a file; ``ClipError`` says in words why not."""
     # "file:", since a colon in a name is no protocol; the whitelist, since a playlist must not reach the network.
     options = {"protocol_whitelist": "file", "pattern_type": "none"}
     try:
@@ -204,10 +205,10 @@ def _open(path: Path) -> InputContainer:
             raise ClipError("the file is empty")
         return av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
-        raise ClipError(f"cannot be opened: {_words(error)}") from error
+        raise ClipError(f"cannot be opened: {words_of(error)}") from error
 
 
-def _find(container: InputContainer, kind: type[S]) -> S | None:
+def find_stream(container: InputContainer, kind: type[S]) -> S | None:
     """Give the stream that FFmpeg holds for the best of its kind, cover art apart."""
     best = container.streams.best("video" if kind is VideoStream else "audio")
     streams = [
@@ -218,7 +219,7 @@ def _find(container: InputContainer, kind: type[S]) -> S | None:
     return next((stream for stream in streams if stream is best), streams[0] if streams else None)
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     """Give the system's or FFmpeg's words for an error."""
     words = str(getattr(error, "strerror", None) or error)
     return words[:1].lower() + words[1:]
@@ -289,7 +290,7 @@ class _Track:
         except (av.FFmpegError, ValueError) as error:  # ValueError: a pixel or sample format that PyAV does not know
             self._note_damage()
             self._bad_in_a_row += 1
-            self._words = _words(error)
+            self._words = words_of(error)
 
     def _note_damage(self) -> None:
         if not self.bad:

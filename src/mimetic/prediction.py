@@ -78,7 +78,8 @@ def predict(
         taken += results or []
         done += results is None
         progress(done, len(asked))
-    parts = tuple(Ragged([_whole(clip[f.key].track) for clip in taken], f.dim) for f in run.features)
+    features = zip(run.features, run.dims, strict=True)
+    parts = tuple(Ragged([_whole(clip[f.key].track) for clip in taken], dim) for f, dim in features)
     return _scores(run, asked, parts, [[clip[f.key].reason for f in run.features] for clip in taken])
 
 

@@ -127,6 +127,11 @@ class Run:
         """What has to be extracted from a clip before it can be scored."""
         return features(part.feature for part in self.recipe.parts)
 
+    @property
+    def dims(self) -> list[int]:
+        """How many columns each of its features had."""
+        return [int(identity["dim"]) for identity in self.config["features"]]
+
     @cached_property
     def history(self) -> list[Json]:
         """One record an epoch: ``epoch``, ``loss``, ``rate``; validation's ``mean_pearson``, ``pearson`` by target."""
@@ -155,10 +160,10 @@ class Run:
             if the weights are missing or damaged, or the features that it learned from are computed otherwise now.
         """
         for now, then in zip((feature(name) for name in self._part_features), self.config["features"], strict=True):
-            if now.identity != then:
+            if not now.matches(then):
                 message = f"{self.path} learned from {now.key} as it was computed then, and not as it is now"
                 raise BadRun(message, remedy="Train it again.")
-        network = Network(self.recipe, [feature(p).dim for p in self._part_features], len(self.targets))
+        network = Network(self.recipe, self.dims, len(self.targets))
         with self._whole(WEIGHTS) as path:
             network.load_state_dict(load_file(path))
         return network.eval()

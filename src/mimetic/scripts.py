@@ -26,7 +26,8 @@ FEWEST = 4
 ROWS = 1_000
 """Texts that are compared with all others at a time."""
 
-NOT_WORDS = re.compile(r"[^\w']+|_")
+_UNSPACED = "\u3040-\u30ff\u3400-\u9fff"  # kana and Han, written without spaces: each sign counts as a word
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:'[^\W_{_UNSPACED}]+)*")
 
 
 def script_groups(texts: Sequence[str]) -> NDArray[np.intp]:
@@ -44,7 +45,7 @@ def script_groups(texts: Sequence[str]) -> NDArray[np.intp]:
 
 
 def _words(text: str) -> list[str]:
-    return NOT_WORDS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split()
+    return _WORD.findall(unicodedata.normalize("NFKC", text).replace("\u2019", "'").casefold())
 
 
 def _likeness(words: Sequence[Sequence[str]]) -> csr_matrix:

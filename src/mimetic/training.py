@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mimetic.batches import Ragged, load_tracks, make_batch
+from mimetic.devices import choose_device, one_thread
 from mimetic.features import feature
 from mimetic.network import Network, Standardise, count_parameters, score_tracks
 from mimetic.recipes import Fit, Recipe, stage_one
-from mimetic.records import BadData, Dataset, Json, MimeticError, UsageError
+from mimetic.records import BadData, Dataset, Json, MimeticError
 from mimetic.runs import FORMAT, Outcome, Run, Signature, find_run, write_run
 from mimetic.scores import mixture, pearson
 from mimetic.splits import Split, split_dataset
@@ -38,12 +38,13 @@ Watch = Callable[[Recipe, int, Json], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Material:
-    """A data set as one recipe sees it: tracks by part, labels, split, and what signs them."""
+    """A data set as one recipe sees it: tracks by part and what they are, labels, split, and what signs them."""
 
     dataset: Dataset
     split: Split
     parts: tuple[Ragged, ...]
     labels: Tensor
+    identities: tuple[Json, ...]
     fingerprints: Mapping[str, str]
 
 
@@ -78,7 +79,7 @@ def train(
     before: list[Run] = []
     if len(recipe.parts) > 1:
         before = [train(dataset, part, store, out, seed=seed, device=device, watch=watch) for part in stage_one(recipe)]
-    with torch.random.fork_rng(), _one_thread():
+    with torch.random.fork_rng(), one_thread():
         torch.manual_seed(seed)
         trainer = _Trainer(recipe, material, before, seed, torch.device(device))
         for line in trainer.epochs():
@@ -93,37 +94,6 @@ def train(
         history=trainer.history,
         outcome=outcome,
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread on the CPU: in steps as small as these, a second one costs more than it brings.
-
-    (A fusion of the demo, on two busy cores: 1.4 s with one thread, 5.0 s with two.)
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def choose_device(name: str) -> str:
-    """Give the device's name; ``auto`` is the GPU where there is one.
-
-    Raises
-    ------
-    UsageError
-        for a device that this machine does not have.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return "cuda" if there["cuda"] else "cpu"
-    if not there.get(name.partition(":")[0]):
-        have = ", ".join(device for device, is_there in there.items() if is_there)
-        raise UsageError(f"there is no device {name!r} here", remedy=f"There is: auto, {have}.")
-    return name
 
 
 # ------------------------------------------------------------------------------------------- material
@@ -151,6 +121,7 @@ def _material(dataset: Dataset, recipe: Recipe, store: Store) -> Material:
         split=split,
         parts=tuple(load_tracks(store, feature(part.feature), dataset) for part in recipe.parts),
         labels=torch.from_numpy(dataset.labels.astype(np.float32)),
+        identities=tuple(store[key].newest(dataset.clips[0].id).identity for key in keys),
         fingerprints=fingerprints,
     )
 
@@ -297,7 +268,7 @@ def _facts(recipe: Recipe, material: Material, trainer: _Trainer) -> Json:
     split, dataset = material.split, material.dataset
     return {
         "targets": list(dataset.targets),
-        "features": [feature(part.feature).identity for part in recipe.parts],
+        "features": material.identities,
         "data": {
             "name": dataset.name,
             "clips": len(dataset.clips),

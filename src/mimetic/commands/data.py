@@ -101,6 +101,39 @@ def extract(
         raise typer.Exit(FELL_SHORT)
 
 
+def audit(
+    data: DataOrFiles,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page too.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Read headers and packets, decode nothing.")] = False,
+    words: WordsFile = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what is wrong with a data set, before training on it.
+
+    Ends with 1 if something would spoil a training.
+    """
+    from mimetic import calls, console
+    from mimetic.auditing import audit as run_audit
+    from mimetic.auditing.page import write_page
+    from mimetic.datasets import open_datasets
+
+    dataset = calls.worded(open_datasets(data), words)
+    with console.bars() as bars:
+        found = run_audit(dataset, quick=quick, workers=workers, progress=bars.counter("looking at clips"))
+    page = write_page(found, dataset, html) if html is not None else None
+    if as_json:
+        console.print_json(found.as_json())
+    else:
+        console.print_table(["severity", "check", "found"], found.lines(), title=f"{found.data}: {found.clips} clips")
+        console.print_lines(*(f"not looked for: {', '.join(names)} ({why})" for why, names in found.not_made().items()))
+        console.print_lines(
+            "nothing that would spoil a training" if found.good else None, None if page is None else str(page)
+        )
+    if not found.good:
+        raise typer.Exit(FELL_SHORT)
+
+
 def transcribe(
     data: DataOrFiles,
     out: Annotated[Path, typer.Option(help="A folder: it gets a JSON file a clip.")] = Path("transcripts"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import AsJson, Data, StoreFolder, WordsFile, Workers
+from mimetic.commands.arguments import Accept, AsJson, Data, Device, StoreFolder, WordsFile, Workers
 
 
 def train(
@@ -19,17 +19,18 @@ def train(
     store: StoreFolder = None,
     words: WordsFile = None,
     workers: Workers = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
+    accept: Accept = "",
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe: its parts alone, then together. Features that are missing are extracted first."""
     from mimetic import calls, console
     from mimetic.datasets import open_dataset
+    from mimetic.devices import choose_device
     from mimetic.extraction import extract as run_extraction
     from mimetic.features import features
     from mimetic.recipes import RECIPES, get_recipe, with_settings
     from mimetic.splits import split_dataset
-    from mimetic.training import choose_device
     from mimetic.training import train as run_training
 
     chosen = list(RECIPES.values()) if recipe == "all" else [get_recipe(recipe)]
@@ -42,7 +43,15 @@ def train(
         split_dataset(dataset, one.split)
     with console.bars() as bars:
         wanted = features(part.feature for one in chosen for part in one.parts)
-        run_extraction(dataset.clips, wanted, place, workers=workers, progress=bars.counter("extracting features"))
+        run_extraction(
+            dataset.clips,
+            wanted,
+            place,
+            workers=workers,
+            device=device,
+            accepted=calls.names_in(accept),
+            progress=bars.counter("extracting features"),
+        )
         tell = bars.status("training")
         runs = [
             run_training(dataset, one, place, out, seed=seed, device=device, watch=calls.watch_with(tell))

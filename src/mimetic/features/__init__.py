@@ -109,15 +109,16 @@ class Feature:
         """Tell whether stored rows are this feature's.
 
         Who made them (``"made"``: imported, simulated) is not asked; nor, where this feature's model is not on this
-        machine, what it weighs.
+        machine, what it weighs; nor of simulated rows how many there are a second.
         """
-        stored = {key: value for key, value in identity.items() if key != "made"}
+        ignored = {"made", *(("rate",) if identity.get("made") == "simulated" else ())}
         try:
-            return stored == self.identity
+            known = self.identity
         except MissingWeights:
-            unknown = ("model", "dim", "dtype")
             known = {**self._without_model(), "rate": self.rate}
-            return {key: value for key, value in stored.items() if key not in unknown} == known
+            ignored |= {"model", "dim", "dtype"}
+        stored, known = ({k: v for k, v in told.items() if k not in ignored} for told in (identity, known))
+        return stored == known
 
     def _without_model(self) -> Json:
         told = {key: value for key, value in self.options.items() if key != "model"}
