@@ -22,9 +22,9 @@ from mimetic.records import UnknownName
 
 
 def make(
-    kind: Annotated[str, typer.Argument(help="demo.")],
+    kind: Annotated[str, typer.Argument(help="demo or simulated.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to.", show_default=False)],
-    size: Annotated[str, typer.Option(help="full (420 clips) or small (48).")] = "full",
+    size: Annotated[str, typer.Option(help="full or small; simulated: full, lite or small.")] = "full",
     seed: Annotated[int, typer.Option(help="Other clips for another seed.")] = 0,
     workers: Workers = None,
     as_json: AsJson = False,
@@ -45,7 +45,9 @@ def make(
     if as_json:
         console.print_json({"data": str(folder), "clips": clips})
     else:
-        console.print_lines(f"{clips} clips in {folder}", f"next  mimetic train {folder} light")
+        console.print_lines(
+            f"{clips:,} clips in {folder}", f"next  mimetic list recipes; mimetic train {folder} RECIPE"
+        )
 
 
 def extract(

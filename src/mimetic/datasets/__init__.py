@@ -48,6 +48,11 @@ DATASETS: dict[str, DatasetEntry] = {
         make="mimetic.datasets.drawn:make",
         about="drawn faces, synthesised voices, written words; in the challenge's layout",
     ),
+    "simulated": DatasetEntry(
+        target="mimetic.datasets.hume:open_layout",
+        make="mimetic.datasets.simulated:make",
+        about="a twin of the challenge's data: features and labels, with a known ceiling; --size full, lite or small",
+    ),
 }
 
 
