@@ -7,7 +7,7 @@ OUT ?= mimetic-demo
 QUICK := "not slow and not browser"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format constraints clean
+.PHONY: help demo test test-all check bench format constraints clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ check: .venv/dev  ## format, lint, types, tests with warnings as errors
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m $(QUICK)
+
+bench: .venv/dev  ## the benchmarks that need nothing but this machine, into results/
+	$(BIN)/python benchmarks/memory.py --out results
 
 format: .venv/dev  ## put the code in its form
 	$(BIN)/ruff format src tests benchmarks
