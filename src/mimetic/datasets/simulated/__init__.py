@@ -37,6 +37,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from mimetic.datasets.simulated import world
 from mimetic.datasets.simulated.crowd import PARTS, Cast, gather
@@ -77,6 +78,11 @@ SIZES = {
 }
 
 
+one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+"""A product over two threads rounds differently: what is drawn would depend on who draws it."""
+
+
+@one_thread
 def make(
     root: Path,
     *,
@@ -167,6 +173,7 @@ class Studio:
         """How many shards a feature has."""
         return -(-sum(self.size.clips.values()) // SHARD)
 
+    @one_thread
     def write(self, key: str, index: int) -> None:
         """Write one feature of some clips, unless it is there."""
         rate = LAYOUTS[key].rate * self.size.rate
@@ -185,6 +192,7 @@ class Studio:
             return Row(clip=self.cast.ids[number], source=source, track=None, reason=REASONS[modality])
         return Row(clip=self.cast.ids[number], source=source, track=self.track(key, number, rate), reason=None)
 
+    @one_thread
     def track(self, key: str, number: int, rate: float) -> Track:
         """Make a clip's track."""
         crowd, which = self.cast.crowd, list(LAYOUTS).index(key)
