@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +79,13 @@ SIZES = {
 }
 
 
-one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
-"""A product over two threads rounds differently: what is drawn would depend on who draws it."""
+P, R = ParamSpec("P"), TypeVar("R")
+
+
+def one_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Compute with one thread: a product over two rounds differently, and what is drawn would depend on who draws."""
+    alone: Callable[P, R] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
+    return alone
 
 
 @one_thread
