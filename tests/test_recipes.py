@@ -5,11 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from mimetic.features import EXTRACTORS, feature, features
 from mimetic.network import Network, count_parameters
-from mimetic.recipes import RECIPES, Recipe, as_json, from_json, get_recipe, stage_one, with_settings
+from mimetic.recipes import (
+    RECIPES,
+    Recipe,
+    as_json,
+    from_json,
+    get_recipe,
+    stage_one,
+    with_features,
+    with_settings,
+)
 from mimetic.records import UnknownName, UsageError
+
+HUGE = 1280
+"""Columns of google/vit-huge-patch14-224-in21k, whose configuration is not on every machine."""
+
+
+def counted(recipe: Recipe) -> dict[str, int]:
+    """Count the parameters of a recipe's network, for six targets, without its weights."""
+    dims = [HUGE if "vit-huge" in part.feature else feature(part.feature).dim for part in recipe.parts]
+    with torch.device("meta"):
+        return count_parameters(Network(recipe, dims, 6), recipe)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -22,8 +42,7 @@ def test_a_recipe_survives_the_way_through_json(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_table_s_parameters_are_those_of_the_network(name: str) -> None:
     recipe = RECIPES[name]
-    network = Network(recipe, [feature(part.feature).dim for part in recipe.parts], 6)
-    assert count_parameters(network, recipe) == dict(recipe.parameters)
+    assert counted(recipe) == dict(recipe.parameters)
 
 
 def test_settings_change_one_field_and_drop_what_was_published() -> None:
@@ -56,6 +75,14 @@ def test_settings_change_one_field_and_drop_what_was_published() -> None:
         ({"fit.loss": {"ccc": "a"}}, r"fit.loss.ccc is 'a'"),
         ({"fit.loss": {"cc": 1.0}}, r"no loss 'cc'. Did you mean ccc\?"),
         ({"modality_dropout": 1.5}, r"modality_dropout is 1.5"),
+        ({"fit.schedule": "linear"}, r"no schedule 'linear'"),
+        ({"tokens": "input"}, r"no token 'input'. Did you mean inputs\?"),
+        ({"stages": 3}, r"stages is 3. It is 1"),
+        ({"parts.0.encoder": "queried", "stages": 1}, r"light: nothing asks its first part"),
+        ({"parts.1.encoder": "queried"}, r"light: a part that is asked learns nothing alone"),
+        ({"parts.0.seconds": -1.0}, r"seconds is -1.0"),
+        ({"parts.0.head": "lineal"}, r"no fusion 'lineal'. Did you mean linear"),
+        ({"parts.0.head_options.width": 3}, r"fusion 'linear' has no option 'width'"),
     ],
 )
 def test_a_wrong_setting_is_told(settings: dict[str, object], message: str) -> None:
@@ -96,6 +123,16 @@ def test_what_is_told_of_a_recipe_does_not_decide_its_numbers() -> None:
 def test_another_encoder_starts_from_its_own_options() -> None:
     changed = with_settings(with_settings(RECIPES["light"], {"parts.0.options.hidden": 8}), {"parts.0.encoder": "gru"})
     assert changed.parts[0].options == {}
+
+
+def test_another_feature_keeps_what_is_told_and_says_what_it_stands_for() -> None:
+    changed = with_features(RECIPES["F1"], {"wav2vec2-affect": "wav2vec2-affect+rate=5"})
+    assert (changed.parts[1].feature, changed.parts[1].instead_of) == ("wav2vec2-affect+rate=5", "wav2vec2-affect")
+    assert (changed.published, changed.parts[0]) == (RECIPES["F1"].published, RECIPES["F1"].parts[0])
+    assert changed.content != RECIPES["F1"].content
+    alone = with_features(RECIPES["wav2vec2-affect.attention"], {"wav2vec2-affect": "wav2vec2-affect+rate=5"})
+    assert stage_one(changed)[1].content == alone.content
+    assert stage_one(changed)[1].name == "wav2vec2-affect.attention"
 
 
 def test_a_feature_has_one_spelling() -> None:

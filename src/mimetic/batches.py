@@ -6,6 +6,7 @@ long sound and few faces costs neither modality the other's padding.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mimetic.features import Feature
-from mimetic.records import Dataset, StoreError, Track
-from mimetic.store import Store
+from mimetic.records import Dataset, Json, StoreError, Track
+from mimetic.store import Store, digest
 
 BUDGET = 65_536
 """Rows of time, padding included, in one bucket; a longer clip is a bucket of its own."""
 
-SLACK = 1.15
-"""How much longer than a bucket's shortest clip its longest may be."""
+SLACK, SLACK_ROWS = 0.15, 512
+"""Padding that one bucket may hold: this share of its own rows, or as many rows as a bucket of its own would cost."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -37,10 +38,10 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Batch:
-    """Clips on their way through a network: buckets a modality, and ``presence`` ``(clip, modality)`` bool."""
+    """Clips on their way through a network: buckets a modality, and ``lengths`` ``(clip, modality)``, 0 if missing."""
 
     buckets: tuple[tuple[Bucket, ...], ...]
-    presence: Tensor
+    lengths: Tensor
 
 
 class Ragged:
@@ -52,41 +53,57 @@ class Ragged:
 
     def __init__(self, tracks: Iterable[Track | None], dim: int) -> None:
         self.dim = dim
-        self.values: list[NDArray[np.floating[Any]] | None] = [
-            None if track is None else track.measured for track in tracks
-        ]
+        self.rate = 0.0
+        self.values: list[NDArray[np.floating[Any]] | None] = []
+        for track in tracks:
+            self.values.append(None if track is None else track.measured)
+            self.rate = self.rate if track is None else track.rate
         self.lengths = np.array([0 if v is None else len(v) for v in self.values], dtype=np.int64)
+        dtypes = {v.dtype for v in self.values if v is not None}
+        self._dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
+
+    def beginning(self, seconds: float) -> Ragged:
+        """Give no more of each clip than the rows of so many seconds; 0 for all of it."""
+        rows = max(1, round(seconds * self.rate))
+        if not seconds * self.rate or self.lengths.max(initial=0) <= rows:
+            return self
+        shorter = copy.copy(self)
+        shorter.values = [None if values is None else values[:rows] for values in self.values]
+        shorter.lengths = np.minimum(self.lengths, rows)
+        return shorter
 
     def buckets(self, clips: NDArray[np.intp], device: torch.device) -> tuple[Bucket, ...]:
         """Cut the clips that have this modality into buckets; ``rows`` count within ``clips``."""
-        present = np.flatnonzero(self.lengths[clips])
-        order = present[np.argsort(self.lengths[clips[present]], kind="stable")]
-        return tuple(self._bucket(clips, rows, device) for rows in self._cut(order, self.lengths[clips[order]]))
-
-    @staticmethod
-    def _cut(order: NDArray[np.intp], lengths: NDArray[np.int64]) -> Iterable[NDArray[np.intp]]:
-        start = 0
-        for stop in range(1, len(order) + 1):
-            if (
-                stop == len(order)
-                or lengths[stop] > SLACK * lengths[start]
-                or lengths[stop] * (stop + 1 - start) > BUDGET
-            ):
-                yield order[start:stop]
-                start = stop
+        lengths = self.lengths[clips]
+        order = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
+        return tuple(self._bucket(clips, rows, device) for rows in _cut(order, lengths[order].tolist()))
 
     def _bucket(self, clips: NDArray[np.intp], rows: NDArray[np.intp], device: torch.device) -> Bucket:
         lengths = self.lengths[clips[rows]]
-        values = np.zeros((len(rows), int(lengths.max()), self.dim), np.float32)
-        for place, clip in enumerate(clips[rows]):
+        values = np.zeros((len(rows), int(lengths.max()), self.dim), self._dtype)
+        for place, clip in enumerate(clips[rows].tolist()):
             track = self.values[clip]
             assert track is not None
             values[place, : len(track)] = track
         return Bucket(
-            rows=torch.from_numpy(rows.astype(np.int64)).to(device),
-            values=torch.from_numpy(values).to(device),
+            rows=torch.from_numpy(rows).to(device),
+            values=torch.from_numpy(values).to(device).float(),  # half as many bytes on the way
             lengths=torch.from_numpy(lengths).to(device),
         )
+
+
+def _cut(order: NDArray[np.intp], lengths: Sequence[int]) -> Iterable[NDArray[np.intp]]:
+    """Cut clips of ascending lengths where a bucket would hold too much padding, or too many rows."""
+    start, own = 0, 0
+    for stop, length in enumerate(lengths):
+        whole = length * (stop + 1 - start)
+        padding = whole - own - length
+        if stop > start and (whole > BUDGET or padding > max(SLACK_ROWS, SLACK * (own + length))):
+            yield order[start:stop]
+            start, own = stop, 0
+        own += length
+    if len(order):
+        yield order[start:]
 
 
 def make_batch(
@@ -101,13 +118,15 @@ def make_batch(
     ``keep`` is ``(clip, modality)`` bool, as modality dropout draws it: what is not kept is not computed, and from
     there on missing like anything that was never there.
     """
-    presence = np.stack([part.lengths[clips] > 0 for part in parts], axis=1)
-    kept = np.ones_like(presence) if keep is None else keep
+    lengths = np.stack([part.lengths[clips] for part in parts], axis=1)
+    if keep is None:
+        buckets = [part.buckets(clips, device) for part in parts]
+        return Batch(buckets=tuple(buckets), lengths=torch.from_numpy(lengths).to(device))
     buckets = []
     for modality, part in enumerate(parts):
-        places = np.flatnonzero(kept[:, modality])
+        places = np.flatnonzero(keep[:, modality])
         buckets.append(_replaced(part.buckets(clips[places], device), places))
-    return Batch(buckets=tuple(buckets), presence=torch.from_numpy(presence & kept).to(device))
+    return Batch(buckets=tuple(buckets), lengths=torch.from_numpy(lengths * keep).to(device))
 
 
 def _replaced(buckets: Sequence[Bucket], places: NDArray[np.intp]) -> tuple[Bucket, ...]:
@@ -124,16 +143,30 @@ def load_tracks(store: Store, wanted: Feature, dataset: Dataset) -> Ragged:
     StoreError
         if a clip has no row for the feature, or has one that was computed otherwise.
     """
+    identity = stored_identity(store, wanted, dataset)
     stored = store[wanted.key]
+    tracks = (stored[clip.id] if stored.length(clip.id) else None for clip in dataset.clips)
+    return Ragged(tracks, int(identity["dim"]))
+
+
+def stored_identity(store: Store, wanted: Feature, dataset: Dataset) -> Json:
+    """Give what signs the feature's rows of the data set's clips: who made them, their dim, and all that decides them.
+
+    Raises
+    ------
+    StoreError
+        as ``load_tracks``.
+    """
+    stored = store[wanted.key]
+    remedy = f"Run `mimetic extract` with --with {wanted.key}."
     absent = [clip.id for clip in dataset.clips if clip.id not in stored]
     if absent:
         some = ", ".join(absent[:3])
-        remedy = f"Run `mimetic extract` with --with {wanted.key}."
         raise StoreError(f"{len(absent)} clips have no {wanted.key} in {store.path} ({some} ...)", remedy=remedy)
-    shards = {shard.path: shard for shard in map(stored.newest, (clip.id for clip in dataset.clips))}.values()
-    dims = {int(shard.identity["dim"]) for shard in shards}
-    if len(dims) != 1 or not all(wanted.matches(shard.identity) for shard in shards):
-        remedy = f"Run `mimetic extract` with --with {wanted.key}."
+    shards = {id(shard): shard for shard in (stored.newest(clip.id) for clip in dataset.clips)}
+    identities = {digest(shard.identity): shard.identity for shard in shards.values()}
+    if not all(map(wanted.matches, identities.values())):
         raise StoreError(f"{store.path} holds {wanted.key} as another version computed it", remedy=remedy)
-    tracks = (stored[clip.id] if stored.length(clip.id) else None for clip in dataset.clips)
-    return Ragged(tracks, dims.pop())
+    if len({identity["dim"] for identity in identities.values()}) != 1:
+        raise StoreError(f"{store.path} holds {wanted.key} of several models", remedy=remedy)
+    return next(iter(identities.values()))

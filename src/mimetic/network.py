@@ -6,14 +6,15 @@ the reason: no sound in the clip, no face found, or dropped in training. A fusio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mimetic.batches import Batch, Bucket, Ragged, make_batch
+from mimetic.batches import Batch, Ragged, make_batch
 from mimetic.encoders import ENCODERS
 from mimetic.fusions import FUSIONS
 from mimetic.recipes import Part, Recipe
@@ -60,19 +61,25 @@ class Standardise(nn.Module):
 
 
 class Branch(nn.Module):
-    """One part: standardise, encode."""
+    """One part: standardise, encode; and, where the fusion weighs scores, its own head."""
 
-    def __init__(self, part: Part, dim: int) -> None:
+    def __init__(self, part: Part, dim: int, *, query_dim: int, targets: int, takes: str) -> None:
         super().__init__()
         entry = ENCODERS[part.encoder]
+        options = {**entry.options, **part.options, **({"query_dim": query_dim} if entry.queried else {})}
+        self.queried = entry.queried
         self.standardise = Standardise(dim) if part.standardise else nn.Identity()
-        self.encoder = entry.load()(dim, **{**entry.options, **part.options})
+        self.encoder = entry.load()(dim, **options)
         self.out_dim: int = self.encoder.out_dim
+        self.head: nn.Module | None = None
+        if takes == "scores":
+            self.head = _fusion(part.head, part.head_options, [self.out_dim], targets)
+            self.out_dim = targets
 
-    def forward(self, bucket: Bucket) -> Tensor:
-        """Encode a bucket as ``(clip, out_dim)``."""
-        vectors: Tensor = self.encoder(self.standardise(bucket.values), bucket.lengths)
-        return vectors
+    def forward(self, values: Tensor, lengths: Tensor, query: Tensor) -> Tensor:
+        """Encode ``(clip, time, dim)`` as ``(clip, out_dim)``; ``query`` is the first modality's ``(clip, dim)``."""
+        vectors: Tensor = self.encoder(values, lengths, query) if self.queried else self.encoder(values, lengths)
+        return vectors if self.head is None else self.head([vectors], lengths[:, None])
 
 
 class Network(nn.Module):
@@ -81,11 +88,17 @@ class Network(nn.Module):
     def __init__(self, recipe: Recipe, dims: Sequence[int], targets: int) -> None:
         super().__init__()
         self.targets = targets
-        entry = FUSIONS[recipe.fusion]
-        self.branches = nn.ModuleList(Branch(p, dim) for p, dim in zip(recipe.parts, dims, strict=True))
-        widths = [int(branch.out_dim) for branch in self._branches]
-        self.tokens = nn.ParameterList(nn.Parameter(0.02 * torch.randn(width)) for width in widths)
-        self.fusion = entry.load()(widths, targets, **{**entry.options, **recipe.options})
+        self.seconds = tuple(part.seconds for part in recipe.parts)
+        takes = FUSIONS[recipe.fusion].takes
+        self.branches = nn.ModuleList()
+        for part, dim in zip(recipe.parts, dims, strict=True):
+            query_dim = self._branches[0].out_dim if len(self.branches) else 0
+            self.branches.append(Branch(part, dim, query_dim=query_dim, targets=targets, takes=takes))
+        widths = [branch.out_dim for branch in self._branches]
+        self.stands_for_input = recipe.tokens == "inputs"
+        stood_for = dims if self.stands_for_input else widths
+        self.tokens = nn.ParameterList(nn.Parameter(0.02 * torch.randn(width)) for width in stood_for)
+        self.fusion = _fusion(recipe.fusion, recipe.options, widths, targets)
 
     @property
     def _branches(self) -> list[Branch]:
@@ -93,18 +106,37 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Score a batch: ``(clip, target)``."""
-        vectors = [self._vectors(batch, modality) for modality in range(len(self.tokens))]
-        scores: Tensor = self.fusion(vectors)
+        vectors: list[Tensor] = []
+        for modality in range(len(self.tokens)):
+            vectors.append(self._vectors(batch, modality, vectors))
+        scores: Tensor = self.fusion(vectors, batch.lengths)
         return scores
 
-    def _vectors(self, batch: Batch, modality: int) -> Tensor:
+    def _vectors(self, batch: Batch, modality: int, before: Sequence[Tensor]) -> Tensor:
         """Encode one modality of the batch as ``(clip, out_dim)``, its token where it is missing."""
         branch = self._branches[modality]
         token: Tensor = self.tokens[modality]
-        vectors = token.expand(len(batch.presence), -1)
+        query = before[0] if before else token
+        clips = len(batch.lengths)
+        vectors = token.new_zeros(clips, branch.out_dim) if self.stands_for_input else token.expand(clips, -1)
         for bucket in batch.buckets[modality]:
-            vectors = torch.index_copy(vectors, 0, bucket.rows, branch(bucket))
-        return vectors
+            asked = query[bucket.rows] if branch.queried else query
+            encoded = branch(branch.standardise(bucket.values), bucket.lengths, asked)
+            vectors = torch.index_copy(vectors, 0, bucket.rows, encoded)
+        if not self.stands_for_input:
+            return vectors
+        missing = torch.nonzero(batch.lengths[:, modality] == 0)[:, 0]
+        if not len(missing):
+            return vectors
+        asked = query[missing] if branch.queried else query
+        encoded = branch(token.expand(len(missing), 1, -1), missing.new_ones(len(missing)), asked)
+        return torch.index_copy(vectors, 0, missing, encoded)
+
+
+def _fusion(name: str, options: Mapping[str, Any], widths: Sequence[int], targets: int) -> nn.Module:
+    entry = FUSIONS[name]
+    made: nn.Module = entry.load()(widths, targets, **{**entry.options, **options})
+    return made
 
 
 def count_parameters(network: Network, recipe: Recipe) -> dict[str, int]:
@@ -124,6 +156,7 @@ def score_tracks(
     """Score clips, ``(clip, target)``: the same for each clip whatever others are asked for with it."""
     if not len(clips):
         return np.zeros((0, network.targets))
+    parts = tuple(part.beginning(seconds) for part, seconds in zip(parts, network.seconds, strict=True))
     lengths = np.max([part.lengths[clips] for part in parts], axis=0)
     order = np.argsort(lengths, kind="stable")
     scores: NDArray[np.float64] | None = None

@@ -159,8 +159,8 @@ class Run:
         BadRun
             if the weights are missing or damaged, or the features that it learned from are computed otherwise now.
         """
-        for now, then in zip((feature(name) for name in self._part_features), self.config["features"], strict=True):
-            if not now.matches(then):
+        for part, then in zip(self.recipe.parts, self.config["features"], strict=True):
+            if not (now := feature(part.feature)).matches(then):
                 message = f"{self.path} learned from {now.key} as it was computed then, and not as it is now"
                 raise BadRun(message, remedy="Train it again.")
         network = Network(self.recipe, self.dims, len(self.targets))
@@ -177,10 +177,6 @@ class Run:
             told = str(error).splitlines()[0]
             remedy = "Delete the run and train it again."
             raise BadRun(f"{self.path / name} is missing or damaged ({told})", remedy=remedy) from None
-
-    @property
-    def _part_features(self) -> list[str]:
-        return [part.feature for part in self.recipe.parts]
 
 
 def load(path: Path | str) -> Run:

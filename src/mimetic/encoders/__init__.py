@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from mimetic.records import Entry
@@ -9,31 +10,60 @@ from mimetic.records import Entry
 if TYPE_CHECKING:
     from torch import Tensor
 
-ENCODERS: dict[str, Entry] = {
-    "mlp": Entry(
-        target="mimetic.encoders.pooled:Mean",
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderEntry(Entry):
+    """An encoder of ``(dim, **options)``; one that is ``queried`` takes what another modality's vector asks of it."""
+
+    queried: bool = False
+
+
+ENCODERS: dict[str, EncoderEntry] = {
+    "mean": EncoderEntry(target="mimetic.encoders.pooled:Mean", about="mean over time as it is: nothing is learned"),
+    "statistics": EncoderEntry(
+        target="mimetic.encoders.pooled:Statistics",
+        about="mean, deviation, minimum and maximum over time as they are: nothing is learned",
+    ),
+    "mlp": EncoderEntry(
+        target="mimetic.encoders.pooled:ProjectedMean",
         about="mean over time, then a layer of 384",
         options={"hidden": 384, "dropout": 0.45},
     ),
-    "meanstd": Entry(
-        target="mimetic.encoders.pooled:MeanStd",
+    "meanstd": EncoderEntry(
+        target="mimetic.encoders.pooled:ProjectedMeanStd",
         about="mean and deviation over time, then a layer of 384",
         options={"hidden": 384, "dropout": 0.45},
     ),
-    "attention": Entry(
+    "attention": EncoderEntry(
         target="mimetic.encoders.pooled:Attention",
         about="attention over time with one linear scorer, then a layer of 384",
         options={"hidden": 384, "dropout": 0.45},
     ),
-    "gru": Entry(
+    "gru": EncoderEntry(
         target="mimetic.encoders.recurrent:GRU",
         about="the last state of a GRU",
         options={"hidden": 128, "layers": 1},
     ),
-    "lstm": Entry(
+    "lstm": EncoderEntry(
         target="mimetic.encoders.recurrent:LSTM",
         about="the last state of an LSTM",
         options={"hidden": 128, "layers": 1},
+    ),
+    "bilstm": EncoderEntry(
+        target="mimetic.encoders.recurrent:BiLSTM",
+        about="an LSTM in both directions, then attention over its states",
+        options={"hidden": 128, "layers": 3, "dropout": 0.45},
+    ),
+    "tcn": EncoderEntry(
+        target="mimetic.encoders.convolutional:TCN",
+        about="dilated convolutions, then attention's mean and deviation: the re-study's",
+        options={"hidden": 192, "blocks": 6, "dropout": 0.3},
+    ),
+    "queried": EncoderEntry(
+        target="mimetic.encoders.queried:Queried",
+        about="attention over time, asked by the first modality's vector: the winner's of 2026",
+        options={"hidden": 512, "heads": 4, "dropout": 0.1},
+        queried=True,
     ),
 }
 
@@ -49,3 +79,12 @@ class Encoder(Protocol):
 
     def __call__(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Encode."""
+
+
+class QueriedEncoder(Protocol):
+    """An encoder of ``(dim, query_dim, **options)``: ``query`` is ``(clip, query_dim)``, another modality's vectors."""
+
+    out_dim: int
+
+    def __call__(self, values: Tensor, lengths: Tensor, query: Tensor) -> Tensor:
+        """Encode what the query asks for."""

@@ -1,4 +1,4 @@
-"""Encoders that pool over time first: ``(clip, time, dim)`` becomes one row of statistics, then one layer.
+"""Encoders that pool over time first: ``(clip, time, dim)`` becomes one row of statistics, then one layer, or none.
 
 The layer is the poster's: LayerNorm, Linear, GELU, Dropout, LayerNorm. Attention is its, too: one linear scorer on
 the raw features, a softmax over the clip's own frames.
@@ -22,6 +22,14 @@ def masked_mean(values: Tensor, lengths: Tensor) -> Tensor:
     return own.sum(dim=1) / lengths[:, None]
 
 
+def mean_and_deviation(values: Tensor, lengths: Tensor) -> Tensor:
+    """Give mean and population deviation over each clip's own rows, ``(clip, 2 * dim)``."""
+    mean = masked_mean(values, lengths)
+    variance = masked_mean((values - mean[:, None]).square(), lengths)
+    deviation = variance.clamp_min(1e-12).sqrt()  # a clip of one row has none, and its root no gradient
+    return torch.cat([mean, deviation], dim=1)
+
+
 class Projection(nn.Sequential):
     """LayerNorm, Linear, GELU, Dropout, LayerNorm: ``(clip, dim)`` to ``(clip, hidden)``."""
 
@@ -32,6 +40,33 @@ class Projection(nn.Sequential):
 
 
 class Mean(nn.Module):
+    """The mean over time as it is."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.out_dim = dim
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Encode ``(clip, time, dim)`` as ``(clip, dim)``."""
+        return masked_mean(values, lengths)
+
+
+class Statistics(nn.Module):
+    """Mean, population deviation, minimum and maximum over time, side by side."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.out_dim = 4 * dim
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Encode ``(clip, time, dim)`` as ``(clip, 4 * dim)``."""
+        padding = ~padding_mask(values, lengths)
+        least = values.masked_fill(padding, torch.inf).amin(dim=1)
+        most = values.masked_fill(padding, -torch.inf).amax(dim=1)
+        return torch.cat([mean_and_deviation(values, lengths), least, most], dim=1)
+
+
+class ProjectedMean(nn.Module):
     """The mean over time, projected. For a track of one row, a plain MLP."""
 
     def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
@@ -45,7 +80,7 @@ class Mean(nn.Module):
         return projected
 
 
-class MeanStd(nn.Module):
+class ProjectedMeanStd(nn.Module):
     """Mean and population deviation over time, side by side, projected."""
 
     def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
@@ -55,10 +90,7 @@ class MeanStd(nn.Module):
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""
-        mean = masked_mean(values, lengths)
-        variance = masked_mean((values - mean[:, None]).square(), lengths)
-        deviation = variance.clamp_min(1e-12).sqrt()  # a clip of one row has none, and its root no gradient
-        projected: Tensor = self.project(torch.cat([mean, deviation], dim=1))
+        projected: Tensor = self.project(mean_and_deviation(values, lengths))
         return projected
 
 
@@ -74,6 +106,6 @@ class Attention(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""
         scores = self.score(values).masked_fill(~padding_mask(values, lengths), -torch.inf)
-        pooled = (scores.softmax(dim=1) * values).sum(dim=1)
+        pooled = torch.einsum("cto,ctd->cd", scores.softmax(dim=1), values)
         projected: Tensor = self.project(pooled)
         return projected

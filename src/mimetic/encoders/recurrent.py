@@ -1,7 +1,8 @@
-"""Encoders that read a track in order of time: the state after a clip's own last row.
+"""Encoders that read a track in order of time: the state after a clip's own last row, or attention over all states.
 
-Padding stands at the end and is read after that row, so a dense pass over a tight bucket gives what packed sequences
-would, several times faster on a CPU.
+Padding stands at the end and is read after that row, so a dense pass over a bucket gives what packed sequences would,
+faster on a CPU (16 clips of speech at 5 Hz, one thread: 15 ms a step against 22, through three layers both ways 69
+against 124). Backwards, each clip is turned round within its own rows first.
 """
 
 from __future__ import annotations
@@ -39,3 +40,33 @@ class LSTM(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""
         return last_row(self.net(values)[0], lengths)
+
+
+class BiLSTM(nn.Module):
+    """Long short-term memories in both directions, layer upon layer, then attention over time with a linear scorer."""
+
+    def __init__(self, dim: int, *, hidden: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.out_dim = 2 * hidden
+        widths = [dim, *[2 * hidden] * (layers - 1)]
+        self.forwards = nn.ModuleList(nn.LSTM(width, hidden, batch_first=True) for width in widths)
+        self.backwards = nn.ModuleList(nn.LSTM(width, hidden, batch_first=True) for width in widths)
+        self.dropout = nn.Dropout(dropout)
+        self.score = nn.Linear(2 * hidden, 1)
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Encode ``(clip, time, dim)`` as ``(clip, 2 * hidden)``."""
+        time = torch.arange(values.shape[1], device=values.device)
+        own = time < lengths[:, None]
+        turned = torch.where(own, lengths[:, None] - 1 - time, time)
+        for layer, (onwards, backwards) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+            values = self.dropout(values) if layer else values
+            back = _rows(backwards(_rows(values, turned))[0], turned)
+            values = torch.cat([onwards(values)[0], back], dim=2)
+        weights = self.score(values).masked_fill(~own[..., None], -torch.inf).softmax(dim=1)
+        return torch.einsum("cto,ctd->cd", weights, values)
+
+
+def _rows(values: Tensor, order: Tensor) -> Tensor:
+    """Put each clip's rows ``(clip, time, dim)`` in an order ``(clip, time)`` of its own."""
+    return values.gather(1, order[..., None].expand(-1, -1, values.shape[2]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from mimetic.records import Entry
@@ -10,16 +11,53 @@ from mimetic.records import Entry
 if TYPE_CHECKING:
     from torch import Tensor
 
-FUSIONS: dict[str, Entry] = {
-    "linear": Entry(
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FusionEntry(Entry):
+    """A fusion of ``(dims, targets, **options)``, and what it ``takes`` of each modality: ``vectors``, or ``scores``.
+
+    The scores are those of the modality's own head, as stage one trained it.
+    """
+
+    takes: str = "vectors"
+
+
+FUSIONS: dict[str, FusionEntry] = {
+    "linear": FusionEntry(
         target="mimetic.fusions.concat:Linear",
         about="one linear layer: the head of a single modality",
         options={"dropout": 0.45},
     ),
-    "concat": Entry(
+    "sigmoid": FusionEntry(
+        target="mimetic.fusions.concat:Sigmoid",
+        about="one linear layer, its scores squeezed into 0 to 1",
+        options={"dropout": 0.0},
+    ),
+    "concat": FusionEntry(
         target="mimetic.fusions.concat:Concat",
         about="the vectors side by side, then an MLP with one hidden layer of 384",
         options={"hidden": 384, "dropout": 0.45},
+    ),
+    "plain": FusionEntry(
+        target="mimetic.fusions.concat:Plain",
+        about="the vectors side by side, then an MLP with one hidden layer, and no norm",
+        options={"hidden": 512, "input_dropout": 0.0, "dropout": 0.1},
+    ),
+    "tanh": FusionEntry(
+        target="mimetic.fusions.concat:Tanh",
+        about="the vectors side by side, then an MLP with one hidden layer of tanh: the winner's of 2025",
+        options={"hidden": 1027},
+    ),
+    "weights": FusionEntry(
+        target="mimetic.fusions.late:Weights",
+        about="a weighted mean of the modalities' scores, with weights of its own for each target",
+        takes="scores",
+    ),
+    "gate": FusionEntry(
+        target="mimetic.fusions.late:Gate",
+        about="as weights, but of each clip its own: from its scores, its length and what is missing",
+        options={"hidden": 32},
+        takes="scores",
     ),
 }
 
@@ -27,9 +65,9 @@ FUSIONS: dict[str, Entry] = {
 class Fusion(Protocol):
     """A module of ``(dims, targets, **options)``: ``dims`` are the columns of each modality's vector.
 
-    It takes one ``(clip, dim)`` vector a modality, the learned token standing where a modality is missing, and gives
-    ``(clip, target)``.
+    It takes one ``(clip, dim)`` vector a modality, the learned token standing where a modality is missing, and the
+    ``(clip, modality)`` lengths of their tracks, 0 where missing; it gives ``(clip, target)``.
     """
 
-    def __call__(self, vectors: Sequence[Tensor]) -> Tensor:
+    def __call__(self, vectors: Sequence[Tensor], lengths: Tensor) -> Tensor:
         """Fuse."""

@@ -1,0 +1,105 @@
+"""The loop: a recipe, a data set and its features in, a finished Run out.
+
+Stage one trains each part alone, with its own head; stage two trains the fusion on them, the encoders frozen or at a
+fraction of the rate. The best epoch is the one with the best mean Pearson on validation. A run that is already there,
+told by its signature, is not trained again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from mimetic.devices import choose_device, one_thread
+from mimetic.network import count_parameters
+from mimetic.recipes import Recipe, stage_one
+from mimetic.records import Dataset, Json
+from mimetic.runs import Run, find_run, write_run
+from mimetic.store import Store
+from mimetic.training.loop import Trainer
+from mimetic.training.material import Material, Shelf
+
+Watch = Callable[[Recipe, int, Json], None]
+"""Called after each epoch with the recipe, the seed and the epoch's line of history."""
+
+
+def train(
+    dataset: Dataset,
+    recipe: Recipe,
+    store: Store,
+    out: Path,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    watch: Watch = lambda _recipe, _seed, _line: None,
+) -> Run:
+    """Train a recipe, and what its parts need before; give the finished run.
+
+    Every feature must be in the store for every clip (``extract`` puts it there).
+
+    Raises
+    ------
+    BadData
+        if the split has no training or validation clips, or the data set no targets.
+    UsageError
+        for a device that this machine does not have.
+    StoreError
+        if a clip has no row for a feature.
+    """
+    return train_on(Shelf(dataset, store), recipe, out, seed=seed, device=device, watch=watch)
+
+
+def train_on(
+    shelf: Shelf,
+    recipe: Recipe,
+    out: Path,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    watch: Watch = lambda _recipe, _seed, _line: None,
+) -> Run:
+    """Train as ``train``; many recipes and seeds share what a shelf has mapped."""
+    device = choose_device(device)
+    material = shelf.material(recipe)
+    signature = material.sign(recipe, seed)
+    if (finished := find_run(out, signature)) is not None:
+        return finished
+    before = [train_on(shelf, part, out, seed=seed, device=device, watch=watch) for part in stage_one(recipe)]
+    with torch.random.fork_rng(), one_thread():
+        torch.manual_seed(seed)
+        trainer = Trainer(recipe, material, before, seed, torch.device(device))
+        for line in trainer.epochs():
+            watch(recipe, seed, line)
+        outcome = trainer.outcome()
+    return write_run(
+        out,
+        recipe=recipe,
+        signature=signature,
+        facts=_facts(recipe, material, trainer),
+        network=trainer.network,
+        history=trainer.history,
+        outcome=outcome,
+    )
+
+
+def _facts(recipe: Recipe, material: Material, trainer: Trainer) -> Json:
+    split, dataset = material.split, material.dataset
+    return {
+        "targets": list(dataset.targets),
+        "features": list(material.identities),
+        "data": {
+            "name": dataset.name,
+            "clips": len(dataset.clips),
+            "note": dataset.note,
+            "fingerprint": material.fingerprints["data"],
+        },
+        "split": {
+            "name": split.name,
+            "fingerprint": material.fingerprints["split"],
+            **{part: len(getattr(split, part)) for part in ("train", "valid", "test")},
+        },
+        "best_epoch": trainer.best_epoch,
+        "parameters": count_parameters(trainer.network, recipe),
+    }

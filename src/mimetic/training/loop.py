@@ -1,0 +1,161 @@
+"""One stage of one seed: a recipe, its material and the runs of its parts in; a network and its history out."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mimetic.batches import make_batch
+from mimetic.network import Branch, Network, Standardise, score_tracks
+from mimetic.recipes import Fit, Recipe
+from mimetic.records import Json, MimeticError
+from mimetic.runs import Outcome, Run
+from mimetic.scores import mixture, pearson
+from mimetic.training.material import Material
+from mimetic.training.rates import Rates
+
+
+class Trainer:
+    """Trains one recipe with one seed, an epoch at a time, and keeps the network of the best."""
+
+    def __init__(
+        self, recipe: Recipe, material: Material, before: Sequence[Run], seed: int, device: torch.device
+    ) -> None:
+        self.recipe, self.material, self.device = recipe, material, device
+        self.history: list[Json] = []
+        self.best_epoch = 0
+        self._frozen = bool(before) and not recipe.adapt
+        self._loss = mixture(recipe.fit.loss)
+        self._draw = np.random.default_rng([seed, len(recipe.parts)])
+        self._labels = material.labels.to(device)
+        self.network = self._network(before)
+        self._best = copy.deepcopy(self.network.state_dict())
+
+    @property
+    def fit(self) -> Fit:
+        """How this stage is trained."""
+        return self.recipe.fit
+
+    def _network(self, before: Sequence[Run]) -> Network:
+        dims = [part.dim for part in self.material.parts]
+        network = Network(self.recipe, dims, len(self.material.dataset.targets))
+        for modality, branch in enumerate(network.branches):
+            assert isinstance(branch, Branch)
+            if before:
+                _take(branch, before[modality].network())
+            elif isinstance(branch.standardise, Standardise):
+                branch.standardise.fit(self.material.parts[modality], self.material.split.train.tolist())
+        if self._frozen:
+            network.branches.requires_grad_(requires_grad=False)
+        return network.to(self.device)
+
+    def optimiser(self) -> torch.optim.AdamW:
+        """Give the optimiser of all that learns: the encoders at their share of the rate, after stage one."""
+        rate = self.fit.rate
+        branches = [p for p in self.network.branches.parameters() if p.requires_grad]
+        own = [*self.network.tokens.parameters(), *self.network.fusion.parameters()]
+        groups = [{"params": own, "lr": rate}]
+        if branches:
+            groups.append({"params": branches, "lr": rate * self.recipe.adapt if self.recipe.before else rate})
+        return torch.optim.AdamW(groups, lr=rate, weight_decay=self.fit.decay, fused=self.device.type != "mps")
+
+    def epochs(self) -> Iterator[Json]:
+        """Train, and give each epoch's line of history."""
+        optimiser = self.optimiser()
+        rates = Rates(optimiser, self.fit, steps=len(self._steps(self.material.split.train)))
+        for epoch in range(1, self.fit.epochs + 1):
+            loss = self._epoch(optimiser, rates)
+            line = {"epoch": epoch, "loss": loss, "rate": optimiser.param_groups[0]["lr"], **self._validate()}
+            self.history.append(line)
+            if not math.isfinite(loss):
+                message = f"{self.recipe.name} has a loss of {loss} after epoch {epoch}"
+                raise MimeticError(message, remedy="Lower its rate; if that is of no use, extract its features anew.")
+            yield line
+            if rates.judge(line["mean_pearson"]):
+                self.best_epoch = epoch
+                self._best = copy.deepcopy(self.network.state_dict())
+            if rates.stop:
+                return
+
+    def _epoch(self, optimiser: torch.optim.AdamW, rates: Rates) -> float:
+        """Go through the training clips once, in an order that belongs to the seed; give the mean loss."""
+        self._train_mode()
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        total = torch.zeros((), device=self.device)
+        steps = self._steps(self._draw.permutation(self.material.split.train))
+        for clips in steps:
+            rates.step()
+            batch = make_batch(self.material.parts, clips, self.device, keep=self._kept(clips))
+            loss = self._loss(self._labels[torch.from_numpy(clips).to(self.device)], self.network(batch))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(learning, self.fit.max_norm)
+            optimiser.step()
+            total += loss.detach()
+        return float(total) / len(steps)
+
+    def _steps(self, order: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        """Cut an order into steps of exactly the recipe's clips; the last takes what is left, at least half as many."""
+        size = self.fit.clips
+        steps = max(1, (len(order) + size // 2) // size)
+        return np.split(order, range(size, steps * size, size))
+
+    def _train_mode(self) -> None:
+        """Dropout on, but never inside an encoder that is frozen."""
+        self.network.train()
+        if self._frozen:
+            self.network.branches.eval()
+
+    def _kept(self, clips: NDArray[np.intp]) -> NDArray[np.bool_] | None:
+        """Draw which modalities each clip keeps: of those that it has, at least one."""
+        if not self.recipe.modality_dropout or len(self.recipe.parts) == 1:
+            return None
+        draws = self._draw.random((len(clips), len(self.recipe.parts)))
+        kept = draws >= self.recipe.modality_dropout
+        present = np.stack([part.lengths[clips] > 0 for part in self.material.parts], axis=1)
+        kept[np.arange(len(clips)), np.where(present, draws, -1.0).argmax(axis=1)] = True
+        return kept
+
+    def _validate(self) -> Json:
+        rows = self.material.split.valid
+        values = pearson(self.material.dataset.labels[rows], self.predict(rows))
+        by_target = dict(zip(self.material.dataset.targets, map(_plain, values), strict=True))
+        known = [value for value in by_target.values() if value is not None]
+        return {"mean_pearson": float(np.mean(known)) if known else None, "pearson": by_target}
+
+    def predict(self, clips: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Score clips with the network as it stands, ``(clip, target)``."""
+        return score_tracks(self.network.eval(), self.material.parts, clips, self.device)
+
+    def outcome(self) -> Outcome:
+        """Go back to the network of the best epoch, and score every clip of the data set with it."""
+        self.network.load_state_dict(self._best)
+        dataset = self.material.dataset
+        everybody = np.arange(len(dataset.clips))
+        return Outcome(
+            clips=tuple(clip.id for clip in dataset.clips),
+            parts=tuple(self.material.split.part_of(len(dataset.clips))),
+            true=dataset.labels,
+            predicted=self.predict(everybody),
+            presence=np.stack([part.lengths > 0 for part in self.material.parts], axis=1),
+        )
+
+
+def _take(branch: Branch, trained: Network) -> None:
+    """Give a branch what its part learned alone; its head too, where the fusion weighs scores."""
+    alone = trained.branches[0]
+    assert isinstance(alone, Branch)
+    branch.standardise.load_state_dict(alone.standardise.state_dict())
+    branch.encoder.load_state_dict(alone.encoder.state_dict())
+    if branch.head is not None:
+        branch.head.load_state_dict(trained.fusion.state_dict())
+
+
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
