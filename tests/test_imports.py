@@ -20,6 +20,7 @@ from mimetic.extraction import extract
 from mimetic.features import feature, features
 from mimetic.foreign.tables import OPENFACE
 from mimetic.imports import import_features
+from mimetic.media import Media
 from mimetic.prediction import predict
 from mimetic.recipes import Fit, Part, Recipe, stage_one
 from mimetic.records import BadData, Clip, UnknownName, UsageError
@@ -271,3 +272,180 @@ def test_what_was_imported_trains_and_is_missing_in_a_raw_clip(tmp_path: Path) -
     motion = train(dataset, stage_one(recipe)[1], store, tmp_path / "runs")
     scores = predict(motion, [dataset.clips[0]])
     assert "imported features" in str(scores.errors[0])
+
+
+# ----------------------------------------------------------------------------------- parts, and in what order
+
+
+def constant(root: Path, clips: range, value: float, shape: tuple[int, ...] = (6, 4)) -> Path:
+    root.mkdir()
+    for number in clips:
+        np.save(root / f"{number:05d}.npy", np.full(shape, value, np.float32))
+    return root
+
+
+def test_a_second_part_takes_nothing_from_the_first(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    import_features(CLIPS, constant(tmp_path / "train", range(4), 1), WANTED, store)
+    summary = import_features(CLIPS, constant(tmp_path / "valid", range(4, 8), 2), WANTED, store)
+    stored = store[WANTED.key]
+    assert [stored[clip.id].values[0, 0] for clip in CLIPS[:8]] == [1.0] * 4 + [2.0] * 4
+    assert [stored.reason(clip.id) for clip in CLIPS[8:]] == ["not among what was imported"] * 2
+    assert summary.absent == [clip.id for clip in (*CLIPS[:4], *CLIPS[8:])]
+
+
+def test_the_last_import_counts_though_it_was_made_before(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    first, second = constant(tmp_path / "a", range(10), 1), constant(tmp_path / "b", range(10), 2)
+    for place, value in ((first, 1.0), (second, 2.0), (first, 1.0)):
+        import_features(CLIPS, place, WANTED, store)
+        assert store[WANTED.key]["00003"].values[0, 0] == value
+    for rate, count in ((10.0, 3), (2.5, 11), (10.0, 3)):
+        import_features(CLIPS, first, WANTED, store, rate=rate)
+        assert store[WANTED.key].length("00003") == count
+
+
+def test_a_killed_import_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mimetic.imports, "SHARD", 3)
+    place = constant(tmp_path / "made", range(2, 9), 1)
+
+    def stop(done: int, _: int) -> None:
+        if done >= 6:
+            raise KeyboardInterrupt
+
+    import_features(CLIPS, place, WANTED, Store(tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        import_features(CLIPS, place, WANTED, Store(tmp_path / "killed"), progress=stop)
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").rglob("*.arrow")}
+    assert len(files) == 2
+    import_features(CLIPS, place, WANTED, Store(tmp_path / "killed"))
+    whole, killed = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.arrow")} for name in ("whole", "killed")
+    )
+    assert whole == killed
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+
+
+def test_a_long_track_is_set_aside_and_is_the_same(tmp_path: Path) -> None:
+    wanted = feature("own-audio+name=long+dim=64+fps=50")
+    (tmp_path / "made").mkdir()
+    long = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)
+    np.save(tmp_path / "made" / "00001.npy", long)
+    import_features(CLIPS, tmp_path / "made", wanted, Store(tmp_path / "store"))
+    np.testing.assert_array_equal(Store(tmp_path / "store")[wanted.key]["00001"].values, long)
+
+
+# -------------------------------------------------------------------------------------------- other features
+
+
+@pytest.mark.parametrize(
+    ("shape", "name", "told", "remedy"),
+    [
+        ((6, 9), WANTED.key, "is 6 by 9, and own-audio.* has 4 columns", r"own-audio\+name=NAME\+dim=9\+fps=HZ"),
+        ((4,), WANTED.key, "is one vector, and own-audio.* has 5 rows a second", r"own-audio\+name=NAME\+dim=4\."),
+        ((6, 2), "own-text+name=x+dim=2", "has 6 rows, and own-text.* is one vector", r"dim=2\+fps=HZ"),
+        ((2, 3, 4), WANTED.key, "is 2 by 3 by 4", "dim=4"),
+    ],
+)
+def test_what_is_another_feature_is_one_line_and_no_work(
+    tmp_path: Path, shape: tuple[int, ...], name: str, told: str, remedy: str
+) -> None:
+    place = constant(tmp_path / "made", range(10), 1, shape)
+    with pytest.raises(BadData, match=rf"00000\.npy {told}.*{remedy}"):
+        import_features(CLIPS, place, feature(name), Store(tmp_path / "store"))
+    assert not (tmp_path / "store").exists()
+
+
+def test_one_vector_a_clip_has_no_rate(tmp_path: Path) -> None:
+    wanted = feature("own-text+name=x+dim=2")
+    for name, shape in (("flat", (2,)), ("row", (1, 2))):
+        import_features(CLIPS, constant(tmp_path / name, range(10), 1, shape), wanted, Store(tmp_path / f"s-{name}"))
+        track = Store(tmp_path / f"s-{name}")[wanted.key]["00004"]
+        assert (track.values.shape, track.rate) == ((1, 2), 0.0)
+
+
+# ------------------------------------------------------------------------------------------------ names
+
+
+@pytest.mark.parametrize(
+    ("ids", "names"),
+    [
+        (["s1/01", "s2/01"], ["s1/01.npy", "s2/01.npy"]),
+        (["s1/01", "s2/01"], ["made/s1/01.npy", "made/s2/01.npy"]),
+        (["a.mp4", "a.wav"], ["a.mp4.npy", "a.wav.npy"]),
+        (["00012", "00013"], ["12.mp4.npy", "13.0.npy"]),
+        (["video.1", "video.2"], ["video.1.npy", "video.2.npy"]),
+        (["1", "01"], ["1.npy", "01.npy"]),
+        (["00012", "00013"], ["w\\00012.npy", "w\\00013.npy"]),
+    ],
+)
+def test_names_are_known_in_all_their_spellings(tmp_path: Path, ids: list[str], names: list[str]) -> None:
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as archive:
+        for value, name in enumerate(names):
+            np.save(tmp_path / "one.npy", np.full((6, 4), value, np.float32))
+            archive.write(tmp_path / "one.npy", name)
+    store = Store(tmp_path / "store")
+    summary = import_features([Clip(id=name) for name in ids], tmp_path / "made.zip", WANTED, store)
+    assert (summary.absent, summary.strangers) == ([], [])
+    assert [store[WANTED.key][name].values[0, 0] for name in ids] == [0.0, 1.0]
+
+
+def test_a_name_that_could_be_either_clip_s_is_nobody_s(tmp_path: Path) -> None:
+    place = constant(tmp_path / "made", range(2), 1)
+    summary = import_features(
+        [Clip(id="s1/00000"), Clip(id="s2/00000"), Clip(id="1")], place, WANTED, Store(tmp_path / "store")
+    )
+    assert summary.strangers == ["00000.npy"]
+    assert summary.absent == ["s1/00000", "s2/00000"]
+    clips = [Clip(id="00001"), Clip(id="s1/1"), Clip(id="00000")]
+    assert import_features(clips, place, WANTED, Store(tmp_path / "other")).strangers == []
+    np.save(place / "1.npy", rows(1))
+    assert import_features(clips, place, WANTED, Store(tmp_path / "third")).strangers == ["1.npy"]
+
+
+# ------------------------------------------------------------------------------------------------- time
+
+
+def openface_table(times: list[str]) -> str:
+    names = ["frame", "timestamp", "confidence", "success", *OPENFACE]
+    told = [{"frame": n + 1, "timestamp": time, "confidence": 0.9, "success": 1} for n, time in enumerate(times)]
+    return "\n".join(
+        [", ".join(names), *(", ".join(str(row.get(name, n)) for name in names) for n, row in enumerate(told))]
+    )
+
+
+@pytest.mark.parametrize(("fps", "count"), [(30.0, 90), (29.97, 90), (25.0, 75), (60.0, 90), (15.0, 45)])
+def test_openface_s_rounded_timestamps_lose_no_place(tmp_path: Path, fps: float, count: int) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "3.csv").write_text(openface_table([f"{n / fps:.3f}" for n in range(round(3 * fps))]))
+    store = Store(tmp_path / "store")
+    import_features(CLIPS, tmp_path / "made", feature("motion-openface"), store)
+    track = store["motion-openface"]["00003"]
+    assert int(track.valid.sum()) == count
+    assert track.rate == 30.0
+    middle = np.flatnonzero(track.valid)[1:-1]
+    np.testing.assert_allclose(track.values[middle, 0] / fps, middle / 30, atol=0.5 / 30 + 1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.*fast")
+def test_py_feat_s_frames_are_as_fast_as_the_clip_s(tmp_path: Path, shared_data: Path) -> None:
+    (tmp_path / "made").mkdir()
+    data = (shared_data / "face_features/pyfeat_news_sample/001.csv").read_bytes()
+    (tmp_path / "made" / "00003.csv").write_bytes(data)
+    dataset = open_dataset(write_layout(tmp_path / "data"))
+    claimed = next(media_rate(clip) for clip in dataset.clips if clip.id == "00003")
+    spans = {}
+    for name, clips, rate in (("own", dataset.clips, None), ("none", CLIPS, None), ("given", CLIPS, 60.0)):
+        store = Store(tmp_path / name)
+        import_features(clips, tmp_path / "made", feature("motion-pyfeat"), store, rate=rate)
+        track = store["motion-pyfeat"]["00003"]
+        assert track.valid.sum() == 20
+        spans[name] = len(track.values)
+    assert spans == {"own": round(38 * 30 / claimed) + 1, "none": 39, "given": 20}
+
+
+def media_rate(clip: Clip) -> float:
+    assert clip.path is not None
+    with Media(clip.path) as media:
+        assert media.claimed_rate is not None
+        return media.claimed_rate

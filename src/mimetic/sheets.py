@@ -16,7 +16,7 @@ LARGEST = 1 << 29
 
 VALUES = ("embeddings", "embedding", "features", "values", "data", "array", "arr_0")
 VALID = ("valid", "mask", "face_found")
-TIMES = ("timestamps_sec", "timestamps", "times", "time")
+TIMES = ("bin_start_sec", "timestamps_sec", "timestamps", "times", "time")
 CONFIDENCE = ("face_prob", "confidence")
 """What arrays are called where a file has several: rows, which of them count, when they are, how sure they are."""
 
@@ -105,5 +105,10 @@ def from_arrays(arrays: Mapping[str, Any]) -> Sheet:
 
 
 def _of_rows(arrays: Mapping[str, Any], names: tuple[str, ...], values: NDArray[Any]) -> NDArray[Any] | None:
-    found = next((np.asarray(arrays[name]) for name in names if name in arrays), None)
-    return None if found is None or found.shape != values.shape[:1] else found
+    name = next((name for name in names if name in arrays), None)
+    if name is None or values.ndim < 2:
+        return None
+    found = as_numbers(arrays[name]).reshape(-1)
+    if len(found) != len(values):
+        raise ClipError(f"has {len(values)} rows, and {name} has {len(found)}")
+    return found

@@ -15,6 +15,9 @@ from mimetic.foreign import READERS
 from mimetic.records import BadData, ClipError
 from mimetic.sheets import LARGEST, as_sheet
 
+WHOLE = 1 << 33
+"""Bytes of a file with all clips, which has to be read at once."""
+
 
 class Source(Protocol):
     """Something with one entry a clip."""
@@ -46,7 +49,7 @@ def open_source(path: Path) -> Source:
         return _Folder(path)
     if not path.is_file():
         raise BadData(f"there is no {path}", remedy=known)
-    if path.suffix.lower() == ".zip":
+    if path.suffix.lower() in (".zip", ".npz"):  # of all clips: an .npz is a zip of .npy, read one at a time
         return _Archive(path)
     if path.suffix.lower() not in READERS:
         raise BadData(f"{path} is of no kind that is read", remedy=known)
@@ -153,6 +156,9 @@ class _Whole:
     """One file with all clips: a mapping of ids to what each has."""
 
     def __init__(self, path: Path) -> None:
+        if path.stat().st_size > WHOLE:
+            remedy = "Give a folder or a zip with a file a clip, or an .npz: they are read entry by entry."
+            raise BadData(f"{path} is larger than {WHOLE >> 30} GB", remedy=remedy)
         try:
             content = _decode(path.name, path.read_bytes())
         except ClipError as error:
@@ -175,10 +181,12 @@ class _Whole:
     def fingerprint(self, name: str) -> str:
         """Tell an entry's content from any other."""
         try:
-            array = np.ascontiguousarray(as_sheet(self._content[name]).values)
+            sheet = as_sheet(self._content[name])
         except ClipError as error:
             return _hash(str(error).encode())
-        return _hash(f"{array.shape} {array.dtype} ".encode() + array.tobytes())
+        parts = [sheet.values, sheet.valid, sheet.times, *(sheet.notes[note] for note in sorted(sheet.notes))]
+        arrays = [np.ascontiguousarray(part) for part in parts if part is not None]
+        return _hash(b"".join(f"{array.shape} {array.dtype} ".encode() + array.tobytes() for array in arrays))
 
     def read(self, name: str) -> Any:
         """Give an entry's content."""

@@ -19,7 +19,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -182,6 +182,7 @@ class _Layout:
         return pa.record_batch(columns)
 
 
+@cache
 def _versions() -> dict[str, str]:
     """Tell what computed the values: recorded, not signed."""
     return {name: version(name) for name in ("mimetic", "numpy", "scipy", "av", "torch", "transformers")}

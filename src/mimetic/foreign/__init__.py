@@ -18,6 +18,7 @@ READERS: dict[str, Entry] = {
     ".npy": Entry(target="mimetic.foreign.arrays:read_npy", about="one numpy array"),
     ".npz": Entry(target="mimetic.foreign.arrays:read_npz", about="numpy arrays by name: embeddings, valid, times"),
     ".safetensors": Entry(target="mimetic.foreign.arrays:read_safetensors", about="tensors by name"),
+    ".xz": Entry(target="mimetic.foreign.frames:read", about="pandas' compressed pickles: refused, with what to do"),
     ".csv": Entry(target="mimetic.foreign.tables:read", about="a table of numbers; OpenFace's and Py-Feat's by name"),
 }
 """What files are read by, by the ends of their names."""

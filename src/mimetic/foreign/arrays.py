@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load
+from safetensors import SafetensorError, deserialize
 
 from mimetic.records import ClipError
 from mimetic.sheets import LARGEST
+
+# fmt: off
+TENSORS = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
+}
+# fmt: on
+"""How safetensors calls its types, and how numpy does."""
 
 
 def read_npy(data: bytes) -> NDArray[Any]:
@@ -29,7 +36,7 @@ def read_npy(data: bytes) -> NDArray[Any]:
             raise ClipError(f"unfolds to more than {LARGEST >> 20} MB")
         array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError, TypeError, SyntaxError, TokenError, OverflowError, MemoryError) as error:
-        raise ClipError(f"is no array ({str(error).splitlines()[0][:80]})") from None
+        raise ClipError(f"is no array ({str(error).partition(chr(10))[0][:80]})") from None
     return array
 
 
@@ -53,8 +60,21 @@ def read_npz(data: bytes) -> dict[str, NDArray[Any]]:
 
 
 def read_safetensors(data: bytes) -> dict[str, NDArray[Any]]:
-    """Read the tensors of a file, by name."""
+    """Read the tensors of a file, by name; those in bfloat16, which numpy does not have, as float32."""
     try:
-        return dict(load(data))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        return {name: _tensor(told["dtype"], told["shape"], told["data"]) for name, told in _entries(data)}
+    except (SafetensorError, TypeError, ValueError) as error:
         raise ClipError(f"is no safetensors file ({error})") from None
+
+
+def _entries(data: bytes) -> list[tuple[str, dict[str, Any]]]:
+    entries: list[tuple[str, dict[str, Any]]] = deserialize(data)  # type: ignore[no-untyped-call]
+    return entries
+
+
+def _tensor(kind: str, shape: list[int], data: bytearray) -> NDArray[Any]:
+    if kind == "BF16":  # the upper half of a float32
+        return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
+    if kind not in TENSORS:
+        raise ClipError(f"holds {kind}, which numpy does not have")
+    return np.frombuffer(data, TENSORS[kind]).reshape(shape)
