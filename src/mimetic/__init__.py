@@ -3,7 +3,7 @@
 The house, in the order of the river (a module imports only from those above it)::
 
     records                                              the nouns, the protocols, the tree of errors
-    scores resampling parallel devices growing           formulas, and how they vary; processes; rows that come in pieces
+    scores resampling parallel devices growing           formulas, and how they vary; processes; rows as they come
     models checkpoints weights images                    what a pretrained extractor is; its files; its pictures
     pieces media detectors faces                         a path becomes views
     encodings subtitles words transcripts scripts        so do files with what is said
