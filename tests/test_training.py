@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from mimetic.batches import load_tracks
+from mimetic.evaluation import compare_runs, evaluate
 from mimetic.features import EXTRACTORS, feature
 from mimetic.network import score_tracks
-from mimetic.recipes import Recipe, with_settings
-from mimetic.records import BadData, BadRun, Dataset, Json, MimeticError, StoreError
+from mimetic.recipes import Recipe, stage_one, with_settings
+from mimetic.records import BadData, BadRun, Dataset, Json, MimeticError, StoreError, Track
 from mimetic.runs import Run, runs_of
 from mimetic.scores import mean_pearson
-from mimetic.store import Store
+from mimetic.store import Row, Store, write_shard
 from mimetic.training import train
 from planted import FEATURES, fused, planted, single
 
@@ -202,6 +203,25 @@ def test_a_training_that_comes_to_nothing_is_no_run(material: tuple[Dataset, Sto
     with pytest.raises(MimeticError, match="has a loss of"):
         train(*arguments(material, mad), tmp_path / "runs")
     assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.slow
+def test_a_modality_of_pure_noise_changes_a_fusion_s_score_by_less_than_its_interval(tmp_path: Path) -> None:
+    dataset, store = planted(tmp_path, clips=1_500)
+    noise, draw = feature("motion-landmarks"), np.random.default_rng(1)
+    tracks = [Track(values=draw.normal(size=(5, noise.dim)), rate=10.0, valid=np.ones(5, bool)) for _ in dataset.clips]
+    rows = [
+        Row(clip=clip.id, source="s", track=track, reason=None)
+        for clip, track in zip(dataset.clips, tracks, strict=True)
+    ]
+    write_shard(store.folder(noise.key), 0, noise.identity, rows, noise.dtype)
+    without = replace(fused(), modality_dropout=0.3)
+    noisy = replace(without, name="noisy", parts=(*without.parts, replace(without.parts[0], feature=noise.key)))
+    runs = [[train(dataset, r, store, tmp_path / "runs", seed=seed) for seed in range(3)] for r in (without, noisy)]
+    alone = train(dataset, stage_one(noisy)[2], store, tmp_path / "runs")
+    mean = evaluate(runs[0], resamples=2_000).mean_pearson
+    assert abs(compare_runs(*runs, resamples=2_000).difference) <= (mean.high - mean.low) / 2
+    assert mean.value > 0.5 > 0.1 > abs(evaluate([alone], resamples=20).mean_pearson.value)
 
 
 def outcome_of(run: Run) -> object:
