@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mimetic.batches import make_batch
-from mimetic.network import Branch, Network, Standardise, score_tracks
+from mimetic.network import Branch, Network, score_tracks
 from mimetic.recipes import Fit, Recipe
 from mimetic.records import Json, MimeticError
 from mimetic.runs import Outcome, Run
@@ -49,8 +49,8 @@ class Trainer:
             assert isinstance(branch, Branch)
             if before:
                 _take(branch, before[modality].network())
-            elif isinstance(branch.standardise, Standardise):
-                branch.standardise.fit(self.material.parts[modality], self.material.split.train.tolist())
+            else:
+                branch.fit(self.material.parts[modality], self.material.split.train.tolist())
         if self._frozen:
             network.branches.requires_grad_(requires_grad=False)
         return network.to(self.device)
@@ -93,6 +93,8 @@ class Trainer:
             rates.step()
             batch = make_batch(self.material.parts, clips, self.device, keep=self._kept(clips))
             loss = self._loss(self._labels[torch.from_numpy(clips).to(self.device)], self.network(batch))
+            if self.fit.penalty:
+                loss = loss + self.fit.penalty * sum(w.square().sum() for w in learning if w.ndim > 1)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(learning, self.fit.max_norm)
