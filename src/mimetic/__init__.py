@@ -4,7 +4,7 @@ The house, in the order of the river (a module imports only from those above it)
 
     records                                              the nouns, the protocols, the tree of errors
     scores resampling parallel devices growing           formulas, and how they vary; processes; rows as they come
-    models checkpoints weights images                    what a pretrained extractor is; its files; its pictures
+    models checkpoints tuned weights images              what a pretrained extractor is; its files; its pictures
     pieces media detectors faces                         a path becomes views
     encodings subtitles words transcripts scripts        so do files with what is said
     voices recognisers                                   where somebody speaks, and what
@@ -17,7 +17,8 @@ The house, in the order of the river (a module imports only from those above it)
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
     runs extraction imports transcription                a recipe's folder; clips into the store, or into words
-    training submission ledger evaluation                the loop; the challenge's file; runs become numbers
+    training finetuning                                  the loop; the loop for extractors themselves
+    submission ledger evaluation                         the challenge's file; runs become numbers
     prediction plots panels report                       raw clips in, scores out; one HTML page
     auditing                                             what is wrong with a data set
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown

@@ -20,6 +20,7 @@ from mimetic.records import BadData, Dataset, Json
 from mimetic.runs import FORMAT, Signature
 from mimetic.splits import Split, split_dataset
 from mimetic.store import Store, digest
+from mimetic.tuned import read_tuned
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -66,6 +67,7 @@ class Shelf:
         keys = [feature(part.feature).key for part in recipe.parts]
         for key in keys:
             self._map(key)
+            self._check_unseen(key, split)
         fingerprints = {
             "data": self._data(),
             "split": digest([split.name, *(rows.tolist() for rows in (split.train, split.valid, split.test))]),
@@ -93,11 +95,24 @@ class Shelf:
         self._tracks[key] = load_tracks(self.store, feature(key), self.dataset)
         self._provenance[key] = _provenance(self.store, key, self.dataset)
 
+    def _check_unseen(self, key: str, split: Split) -> None:
+        """Refuse features of an encoder that has learned from clips which are to judge it."""
+        if (tuned := read_tuned(self.store.folder(key))) is None:
+            return
+        stored, clips = self.store[key], self.dataset.clips
+        for part, rows in (("validation", split.valid), ("test", split.test)):
+            told = [(clips[row].id, stored.source(clips[row].id)) for row in rows.tolist()]
+            tuned.check_unseen(told, part=part, split=split.name)
+
     def _data(self) -> str:
         if not self._fingerprint:
-            ids = [clip.id for clip in self.dataset.clips]
-            self._fingerprint = digest([self.dataset.targets, ids, _hexed(self.dataset.labels)])
+            self._fingerprint = data_fingerprint(self.dataset)
         return self._fingerprint
+
+
+def data_fingerprint(dataset: Dataset) -> str:
+    """Give a short name for who is in a data set and what they felt."""
+    return digest([dataset.targets, [clip.id for clip in dataset.clips], _hexed(dataset.labels)])
 
 
 def _provenance(store: Store, key: str, dataset: Dataset) -> Json:
