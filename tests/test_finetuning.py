@@ -16,16 +16,17 @@ import tiny_vision
 from clips import write_clip
 from mimetic.extraction import extract
 from mimetic.features import feature
-from mimetic.finetuning import Tuning, alone, finetune
+from mimetic.finetuning import Tuning, alone, finetune, with_choices
 from mimetic.finetuning.live import Live
 from mimetic.finetuning.loop import Tuner
 from mimetic.finetuning.prepared import prepare
 from mimetic.prediction import predict
-from mimetic.recipes import Fit, Part, Recipe
+from mimetic.recipes import Fit, Part, Recipe, get_recipe
 from mimetic.records import BadData, Clip, Dataset, Json, UsageError
 from mimetic.runs import Run
 from mimetic.store import Store
 from mimetic.training import train
+from mimetic.training.choosing import on_features
 from mimetic.tuned import read_tuned
 
 WORDS = ("so", "it", "goes", "on", "and", "a", "b", "c")
@@ -212,8 +213,8 @@ def filmed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
             Clip(id=str(i), path=path, text="so it goes"[: 2 + i], part=part)
             for i, (path, part) in enumerate(zip(paths, parts, strict=True))
         ),
-        targets=("a", "b"),
-        labels=np.random.default_rng(0).random((8, 2)),
+        targets=tuple("abcdef"),
+        labels=np.random.default_rng(0).random((8, 6)),
     )
 
 
@@ -281,6 +282,28 @@ def test_several_learn_together_through_a_fusion(filmed: Dataset, encoders: dict
     assert run.recipe.parts[2].feature == keys[2]
     scores = predict(run, filmed.clips, accepted=["wav2vec2-affect"])
     np.testing.assert_allclose(scores.values, run.outcome.predicted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "parameters"), [("taemi", 4_080_649), ("semantic-matters", 30_553_828)])
+def test_the_winners_systems_train_end_to_end(
+    filmed: Dataset, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, name: str, parameters: int
+) -> None:
+    folder, thin = tmp_path_factory.mktemp("wide"), {"num_hidden_layers": 1}
+    text = tiny_text.make_text(folder / "text", hidden_size=768, **thin)
+    speech = tiny_speech.make_affect(folder / "speech", hidden_size=1024, **thin)
+    face = tiny_vision.make_vision(folder / "face", hidden_size=768 if name == "taemi" else 1280, **thin)
+    told = [f"gte-mlm+model={text}", f"wav2vec2-affect+heads=true+model={speech}", f"vit-in21k-face+model={face}"]
+    recipe = on_features(get_recipe(name), {feature(each).name: feature(each).key for each in told})
+    recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, clips=4))
+    store = Store(tmp_path / "features")
+    extract(filmed.clips, [feature(recipe.parts[2].feature)], store, workers=0)
+    tuning = with_choices(recipe, ["gte-mlm", "wav2vec2-affect"], {"inner": 0.0, "at_once": 2, "z_scored": False})
+    run = tuned(tuning, tmp_path, filmed, accepted=["wav2vec2-affect"])
+    counted = run.config["parameters"]
+    tokens = counted.pop("missing tokens") if name == "semantic-matters" else 0
+    assert sum(counted.values()) == parameters, (counted, tokens)
+    assert np.isfinite(run.outcome.predicted).all()
 
 
 def test_nothing_is_masked_or_left_out_unless_it_is_said(filmed: Dataset, tmp_path: Path) -> None:

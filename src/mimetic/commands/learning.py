@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mimetic.commands.arguments import Accept, AsJson, Data, Device, StoreFolder, WordsFile, Workers
+from mimetic.records import UsageError
 
 if TYPE_CHECKING:
     from mimetic.runs import Run
@@ -81,6 +82,77 @@ def train(
     columns = ["recipe", "seed", "best epoch", "mean Pearson (validation)", "published", "run"]
     console.print_table(columns, [_row(run) for run in runs])
     console.print_lines(runs[0].note or None if runs else None)
+
+
+def finetune(
+    data: Data,
+    extractor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,NAME", help="The encoders that learn: gte, wav2vec2+model=FOLDER", show_default=False
+        ),
+    ],
+    recipe: Annotated[
+        str, typer.Option(help="The system that they learn in, or a TOML file; alone with a head if not told.")
+    ] = "",
+    settings: Annotated[list[str], typer.Option("--set", help="A setting: rate=1e-5, frozen=6, fit.epochs=3")] = [],  # noqa: B006 - typer reads it
+    taken: Annotated[
+        list[str],
+        typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: gte-mlm=gte-mlm+model=FOLDER"),
+    ] = [],  # noqa: B006 - typer reads it
+    seeds: Annotated[str, typer.Option(help="One run for each: 0,1,2")] = "0",
+    out: Annotated[Path, typer.Option(help="Where the runs go, and the encoders.")] = Path("runs"),
+    store: StoreFolder = None,
+    words: WordsFile = None,
+    workers: Workers = None,
+    device: Device = "auto",
+    accept: Accept = "",
+    as_json: AsJson = False,
+) -> None:
+    """Train pretrained encoders on the labels: one with a head, or several at once through a fusion.
+
+    What comes out is an extractor (OUT/encoders/NAME), and a finished run on its features. One that was stopped goes on
+    where it was. Settings beside the recipe's: rate, layer_decay, frozen, rank (LoRA), at_once, inner, z_scored,
+    recompute, precision, layer_drop, time_mask.
+    """
+    from mimetic import calls, console
+    from mimetic.datasets import open_dataset
+    from mimetic.finetuning import alone, with_choices
+    from mimetic.finetuning import finetune as tune
+    from mimetic.recipes import get_recipe
+    from mimetic.training.choosing import on_features, read_taken
+
+    names = calls.names_in(extractor)
+    if not recipe and len(names) != 1:
+        raise UsageError(f"--extractor {extractor}: several learn in a recipe only", remedy="Give --recipe NAME.")
+    chosen = on_features(get_recipe(recipe), read_taken(taken)) if recipe else alone(names[0])
+    tuning = with_choices(chosen, names, calls.read_settings(settings))
+    dataset = calls.worded(open_dataset(data), words)
+    place = calls.store_of(dataset, store)
+    with console.bars() as bars:
+        counter, watch = bars.counter("reading clips"), calls.watch_with(bars.status("training"))
+        runs = [
+            tune(
+                dataset,
+                tuning,
+                place,
+                out,
+                seed=seed,
+                device=device,
+                workers=workers,
+                accepted=calls.names_in(accept),
+                watch=lambda _name, line, seed=seed: watch(tuning.recipe, seed, line),  # type: ignore[misc]
+                progress=counter,
+            )
+            for seed in calls.read_seeds(seeds)
+        ]
+    if as_json:
+        console.print_json([calls.run_as_json(run) for run in runs])
+        return
+    columns = ["recipe", "seed", "best epoch", "mean Pearson (set aside)", "features"]
+    told = (", ".join(part.feature for part in run.recipe.parts) for run in runs)
+    console.print_table(columns, [(*_row(run)[:4], features) for run, features in zip(runs, told, strict=True)])
+    console.print_lines(*(str(run.path) for run in runs), runs[0].note or None)
 
 
 def _row(run: Run) -> tuple[object, ...]:

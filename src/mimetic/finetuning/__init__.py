@@ -26,10 +26,11 @@ from mimetic.features import Feature, feature
 from mimetic.finetuning.depth import add_lora, freeze
 from mimetic.finetuning.joint import Joint
 from mimetic.finetuning.live import Live
-from mimetic.finetuning.loop import STATE, Tuner, split_inner
+from mimetic.finetuning.loop import Tuner, split_inner
 from mimetic.finetuning.prepared import Prepared, prepare
 from mimetic.finetuning.settings import Tuning as Tuning
 from mimetic.finetuning.settings import alone as alone
+from mimetic.finetuning.settings import with_choices as with_choices
 from mimetic.licences import check_licences
 from mimetic.models import TrainableModel
 from mimetic.network import Branch, Network, count_parameters, score_tracks
@@ -298,6 +299,3 @@ def _finish(bench: Bench, recipe: Recipe, tuner: Tuner, out: Path) -> Run:
         history=tuner.history,
         outcome=outcome,
     )
-
-
-__all__ = ["STATE", "Tuning", "alone", "finetune"]

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mimetic.features import feature
 from mimetic.models import ModelEntry
-from mimetic.recipes import Fit, Part, Recipe
-from mimetic.records import Json, UsageError
+from mimetic.recipes import Fit, Part, Recipe, with_settings
+from mimetic.records import Json, UsageError, find
 
 PRECISIONS = ("fp32", "bf16")
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("rate", "layer_decay", "inner", "layer_drop", "time_mask"), (int, float)),
+    **dict.fromkeys(("frozen", "rank", "at_once"), int),
+    **dict.fromkeys(("z_scored", "recompute"), bool),
+}
 
 HEAD_DROPOUT = 0.1
 
@@ -59,6 +67,9 @@ class Tuning:
     time_mask: float = 0.0
 
     def __post_init__(self) -> None:
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise UsageError(f"{name} is {getattr(self, name)!r}", remedy="See `mimetic finetune --help`.")
         for name in ("rate", "layer_decay", "frozen", "rank", "inner", "layer_drop", "time_mask"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} is {getattr(self, name)!r}", remedy="It has to be a number, 0 or more.")
@@ -93,8 +104,29 @@ def _check_live(name: str, parts: dict[str, Part]) -> None:
         raise UsageError(f"{name} is no pretrained encoder that can learn", remedy="Name one of transformers' kind.")
     if parts[name].standardise:
         raise UsageError(f"{name} is standardised, and learns", remedy="Set standardise to false for that part.")
-    if wanted.options.get("heads"):
-        raise UsageError(f"{name}: a head's scores cannot learn", remedy="Leave out +heads=true.")
+
+
+def with_choices(recipe: Recipe, live: Sequence[str], choices: Mapping[str, Any]) -> Tuning:
+    """Give a tuning from ``--set``: its own fields by their names, the recipe's by their dotted ones.
+
+    Parameters
+    ----------
+    live
+        names of extractors; each stands for the recipe's features of it.
+
+    Raises
+    ------
+    UsageError
+        for a setting that there is not, or an extractor that the recipe does not have.
+    """
+    own = {field.name for field in dataclasses.fields(Tuning)} - {"recipe", "live"}
+    told = with_settings(recipe, {name: value for name, value in choices.items() if name not in own})
+    features = [part.feature for part in told.parts]
+    for name in live:
+        find({feature(each).name: each for each in features}, feature(name).name, "extractor of the recipe")
+    names = {feature(name).name for name in live}
+    chosen = tuple(each for each in features if feature(each).name in names)
+    return Tuning(recipe=told, live=chosen, **{name: value for name, value in choices.items() if name in own})
 
 
 def alone(name: str, *, encoder: str | None = None, split: str = "2:1", fit: Fit | None = None) -> Recipe:

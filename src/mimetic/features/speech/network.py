@@ -9,7 +9,7 @@ is the transformer's input alone: its attention is masked, and all else in it is
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -34,6 +34,9 @@ less in wav2vec2-base, the same in a large one), and padding comes on top.
 
 HEAD = ("classifier.dense.weight", "classifier.dense.bias", "classifier.out_proj.weight", "classifier.out_proj.bias")
 """The regression head of audEERING's models."""
+
+OWN_HEAD = "head"
+"""The name of the head within the network."""
 
 
 def open_speech(folder: Path, *, precision: str, layers: tuple[int, ...], heads: bool, device: str) -> SpeechModel:
@@ -119,6 +122,7 @@ class SpeechModel:
         self.network = network.to(dtype)
         network.feature_extractor = self._front
         network.encoder.pos_conv_embed = Positions(network.encoder.pos_conv_embed, self._front)
+        network.add_module(OWN_HEAD, head)  # it learns with the rest, where anything learns
 
     def __call__(self, batch: Sequence[Inputs]) -> list[Rows]:
         """Give the rows of every window, ``(time, dim)``, 50 a second."""
@@ -135,7 +139,8 @@ class SpeechModel:
 
     def save(self, folder: Path) -> None:
         """Write the network, with the names that the family gives its weights; and the head, as it came."""
-        weights = {_own_name(name): weight.contiguous() for name, weight in self.network.state_dict().items()}
+        state = self.network.state_dict().items()
+        weights = {_own_name(name): weight.contiguous() for name, weight in state if not name.startswith(OWN_HEAD)}
         head = {} if self._head is None else self._head.named_weights
         self.network.config.save_pretrained(folder)
         save_file({**weights, **head}, folder / "model.safetensors", {"format": "pt"})
@@ -198,7 +203,7 @@ class Positions(nn.Module):
     def __init__(self, convolutions: nn.Module, front: Front) -> None:
         super().__init__()
         self._convolutions = convolutions
-        self._lengths = lambda: front.lengths  # the front itself is no part of this
+        self._lengths: Callable[[], list[int]] = lambda: front.lengths  # the front itself is no part of this
 
     def forward(self, states: Tensor) -> Tensor:
         """Give ``(clip, time, dim)`` to be added to such."""
