@@ -24,6 +24,7 @@ from mimetic.prediction import predict
 from mimetic.recipes import Fit, Part, Recipe, get_recipe
 from mimetic.records import BadData, Clip, Dataset, Json, UsageError
 from mimetic.runs import Run
+from mimetic.stocktaking import merge
 from mimetic.store import Store
 from mimetic.training import train
 from mimetic.training.choosing import on_features
@@ -194,6 +195,7 @@ def test_clips_that_an_encoder_has_learned_from_may_not_judge_it(checkpoint: Pat
     store, key = Store(tmp_path / "features"), run.recipe.parts[0].feature
     recipe = replace(alone(key, fit=FIT), name="again")
     assert train(said(), recipe, store, tmp_path / "runs").outcome is not None
+    merge([store], store := Store(tmp_path / "merged"))
     with pytest.raises(BadData, match=r"of the 8 validation clips of split 4:1"):
         train(said(), replace(recipe, split="4:1"), store, tmp_path / "runs")
 
