@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from clips import write_clip
 from mimetic.extraction import extract
 from mimetic.features import feature
 from mimetic.finetuning import Tuning, alone, finetune, with_choices
+from mimetic.finetuning.folds import finetune_folds
 from mimetic.finetuning.live import Live
 from mimetic.finetuning.loop import Tuner
 from mimetic.finetuning.prepared import prepare
@@ -200,6 +202,34 @@ def test_clips_that_an_encoder_has_learned_from_may_not_judge_it(checkpoint: Pat
         train(said(), replace(recipe, split="4:1"), store, tmp_path / "runs")
 
 
+def test_each_clip_is_described_by_an_encoder_that_has_not_learned_from_it(still: Path, tmp_path: Path) -> None:
+    dataset, store = said(), Store(tmp_path / "features")
+    key = feature(f"minilm+normalise=false+model={still}").key
+    tuning = replace(settings(still), recipe=alone(key, fit=FIT), live=(key,))
+    made = finetune_folds(dataset, tuning, store, tmp_path, folds=3)
+    assert finetune_folds(dataset, tuning, store, tmp_path, folds=3).key == made.key
+    extract(dataset.clips, [made], store, workers=0)
+    each = [feature(f"minilm+normalise=false+model={made.checkpoint / f'fold-{fold}'}") for fold in range(3)]
+    extract(dataset.clips, each, store, workers=0)
+    records = [read_tuned(made.checkpoint / f"fold-{fold}") for fold in range(3)]
+    for clip in dataset.clips:
+        told = store[made.key][clip.id].values
+        others = np.stack([store[one.key][clip.id].values for one in each])
+        unseen = [fold for fold, record in enumerate(records) if record is not None and clip.id not in record.clips]
+        np.testing.assert_allclose(told, others[unseen].mean(axis=0), atol=1e-5)
+        assert len(unseen) == (1 if clip.part == "train" else 3)
+    with pytest.raises(BadData, match="split 4:1"):
+        train(dataset, replace(alone(made.key, fit=FIT), split="4:1"), store, tmp_path / "runs")
+
+
+def test_clips_of_the_same_words_are_in_one_fold(still: Path, tmp_path: Path) -> None:
+    dataset = said()
+    clips = tuple(replace(clip, text=dataset.clips[i % 8].text) for i, clip in enumerate(dataset.clips))
+    made = finetune_folds(replace(dataset, clips=clips), settings(still), Store(tmp_path), tmp_path, folds=3)
+    unseen = json.loads((made.checkpoint / "folds.json").read_text())["unseen"]
+    assert sum(map(len, unseen)) == len({name for names in unseen for name in names}) == 6
+
+
 # ------------------------------------------------------------------------------------- sound and pictures
 
 
@@ -320,7 +350,7 @@ def test_nothing_is_masked_or_left_out_unless_it_is_said(filmed: Dataset, tmp_pa
 
 
 def _config(tuning: Tuning, dataset: Dataset, place: Path) -> Json:
-    from mimetic.finetuning import _settle
+    from mimetic.finetuning.bench import _settle
 
     network = feature(tuning.live[0]).make().load("cpu").network
     _settle(network, tuning)

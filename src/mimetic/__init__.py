@@ -4,7 +4,7 @@ The house, in the order of the river (a module imports only from those above it)
 
     records                                              the nouns, the protocols, the tree of errors
     scores resampling parallel devices growing           formulas, and how they vary; processes; rows as they come
-    models checkpoints tuned weights images              what a pretrained extractor is; its files; its pictures
+    models checkpoints tuned folded weights images       what a pretrained extractor is; its files; its pictures
     pieces media detectors faces                         a path becomes views
     encodings subtitles words transcripts scripts        so do files with what is said
     voices recognisers                                   where somebody speaks, and what

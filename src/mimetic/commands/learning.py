@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -100,6 +101,9 @@ def finetune(
         list[str],
         typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: gte-mlm=gte-mlm+model=FOLDER"),
     ] = [],  # noqa: B006 - typer reads it
+    folds: Annotated[
+        int, typer.Option(min=0, help="So many encoders; each clip is described by one that has not learned from it.")
+    ] = 0,
     seeds: Annotated[str, typer.Option(help="One run for each: 0,1,2")] = "0",
     out: Annotated[Path, typer.Option(help="Where the runs go, and the encoders.")] = Path("runs"),
     store: StoreFolder = None,
@@ -119,6 +123,7 @@ def finetune(
     from mimetic.datasets import open_dataset
     from mimetic.finetuning import alone, with_choices
     from mimetic.finetuning import finetune as tune
+    from mimetic.finetuning.folds import finetune_folds as tune_folds
     from mimetic.recipes import get_recipe
     from mimetic.training.choosing import on_features, read_taken
 
@@ -130,22 +135,35 @@ def finetune(
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
     with console.bars() as bars:
-        counter, watch = bars.counter("reading clips"), calls.watch_with(bars.status("training"))
-        runs = [
-            tune(
-                dataset,
-                tuning,
-                place,
-                out,
-                seed=seed,
-                device=device,
-                workers=workers,
-                accepted=calls.names_in(accept),
-                watch=lambda _name, line, seed=seed: watch(tuning.recipe, seed, line),  # type: ignore[misc]
-                progress=counter,
-            )
-            for seed in calls.read_seeds(seeds)
-        ]
+        told: dict[str, Any] = {
+            "device": device,
+            "accepted": calls.names_in(accept),
+            "watch": calls.watch_with(bars.status("training")),
+            "progress": bars.counter("reading clips"),
+        }
+        numbers = calls.read_seeds(seeds)
+        if folds:
+            made = [tune_folds(dataset, tuning, place, out, folds=folds, seed=seed, **told) for seed in numbers]
+        else:
+            runs = [tune(dataset, tuning, place, out, seed=seed, workers=workers, **told) for seed in numbers]
+    if folds:
+        _print_features([feature.key for feature in made], as_json=as_json)
+    else:
+        _print_tuned(runs, as_json=as_json)
+
+
+def _print_features(keys: Sequence[str], *, as_json: bool) -> None:
+    from mimetic import console
+
+    if as_json:
+        console.print_json([{"feature": key} for key in keys])
+    else:
+        console.print_lines(*(f"--feature {key.partition('+')[0]}={key}" for key in keys))
+
+
+def _print_tuned(runs: Sequence[Run], *, as_json: bool) -> None:
+    from mimetic import calls, console
+
     if as_json:
         console.print_json([calls.run_as_json(run) for run in runs])
         return

@@ -79,11 +79,15 @@ def prepare(
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Prepared:
     """Make the inputs of every clip, unless they are there; one that cannot be read has none."""
-    sources = [[clip.id, source_of(clip, feature.entry.view, feature.view_options)] for clip in clips]
-    place = folder / f"{feature.name}-{digest([feature.identity, sources])}"
+    place = folder / f"{feature.name}-{digest([feature.identity, sources_of(clips, feature)])}"
     if not place.is_dir():
         _write(clips, feature, place, progress)
     return Prepared(place)
+
+
+def sources_of(clips: Sequence[Clip], feature: Feature) -> list[list[str]]:
+    """Give each clip's id and the fingerprint of what its inputs are made from."""
+    return [[clip.id, source_of(clip, feature.entry.view, feature.view_options)] for clip in clips]
 
 
 def _write(clips: Sequence[Clip], feature: Feature, place: Path, progress: Callable[[int, int], None]) -> None:

@@ -58,7 +58,7 @@ class Tuning:
     layer_decay: float = 0.9
     frozen: int = 0
     rank: int = 0
-    at_once: int = 16
+    at_once: int = 32
     inner: float = 0.1
     z_scored: bool = True
     recompute: bool = False

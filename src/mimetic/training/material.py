@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mimetic.batches import Ragged, load_tracks, stored_identity
-from mimetic.features import feature
+from mimetic.features import Feature, feature
 from mimetic.recipes import Recipe
 from mimetic.records import BadData, Dataset, Json
 from mimetic.runs import FORMAT, Signature
@@ -93,7 +93,7 @@ class Shelf:
             return
         self._identities[key] = stored_identity(self.store, feature(key), self.dataset)
         self._tracks[key] = load_tracks(self.store, feature(key), self.dataset)
-        self._provenance[key] = _provenance(self.store, key, self.dataset)
+        self._provenance[key] = provenance(self.store, feature(key), self.dataset)
 
     def _check_unseen(self, key: str, split: Split) -> None:
         """Refuse features of an encoder that has learned from clips which are to judge it."""
@@ -115,12 +115,13 @@ def data_fingerprint(dataset: Dataset) -> str:
     return digest([dataset.targets, [clip.id for clip in dataset.clips], _hexed(dataset.labels)])
 
 
-def _provenance(store: Store, key: str, dataset: Dataset) -> Json:
-    stored = store[key]
+def provenance(store: Store, wanted: Feature, dataset: Dataset) -> Json:
+    """Say what signs a stored feature of a data set's clips: who made its rows, and from what."""
+    stored = store[wanted.key]
     shards = {id(shard): shard for shard in (stored.newest(clip.id) for clip in dataset.clips)}
     sources = [stored.source(clip.id) for clip in dataset.clips]
     made_by = sorted({digest(shard.identity) for shard in shards.values()})
-    return {"feature": key, "made by": made_by, "from": digest(sources)}
+    return {"feature": wanted.key, "made by": made_by, "from": digest(sources)}
 
 
 def _hexed(labels: NDArray[np.float64]) -> str:
