@@ -114,6 +114,29 @@ def test_evaluate_and_compare_take_runs_and_their_folders(trained: Path, capsys:
     assert "no difference can be told" in told["verdict"]
 
 
+def test_evaluate_and_compare_draw_groups_that_the_data_set_tells(
+    layout: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [f"{number:05d}" for number in range(16)]
+    facts = "".join(f"{id_},p{int(id_) // 2}\n" for id_ in ids)
+    (layout / "clips.csv").write_text(f"Filename,person\n{facts}")
+    told = ("--data", layout, "--groups", "person")
+    code, evaluation = call_json("evaluate", trained, *told, capsys=capsys)
+    assert (code, evaluation["groups"]) == (0, {"by": "person", "count": 3})
+    _, text, _ = call("evaluate", trained, "--data", layout, capsys=capsys)
+    assert "warning: clips share a person" in text
+    assert "seeds, not in the interval" in text
+    _, pair = call_json("compare", trained / "seed-0", trained / "seed-1", *told, capsys=capsys)
+    assert {"difference", "low", "high", "wins", "verdict", "clips_to_tell"} <= set(pair)
+    several = (trained / "seed-0", trained / "seed-1", trained / "seed-0")
+    _, many = call_json("compare", *several, *told, "--against", "best", capsys=capsys)
+    assert len(many["against"]) == 2
+    assert {"run", "difference", "corrected", "verdict"} <= set(many["against"][0])
+    _, text, _ = call("compare", *several, *told, capsys=capsys)
+    assert "p (Holm)" in text
+    (layout / "clips.csv").unlink()
+
+
 def test_predict_gives_every_clip_its_numbers_or_the_reason_and_keeps_the_order(
     layout: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +274,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no run": (["predict", "{tmp}", "{tmp}/a.mp4"], "{tmp} is no run"),
     "no clip": (["predict", "{tmp}"], "Missing parameter: clips"),
     "no command": (["trian"], "trian"),
+    "groups of nothing": (["evaluate", "{tmp}", "--groups", "person"], "--groups person needs the data set"),
     "unknown maker": (["make", "dmeo", "{tmp}/x"], "there is no data set to make 'dmeo'. Did you mean demo?"),
 }
 

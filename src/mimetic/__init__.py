@@ -13,11 +13,11 @@ The house, in the order of the river (a module imports only from those above it)
     licences                                             what has to be accepted
     spools store stocktaking                             tracks on disk
     reading assembling conveying                         clips through decoders and models
-    splits batches datasets                              who trains; tensors; who is in it
+    splits sharing batches datasets                      who trains; what clips share; tensors; who is in it
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
     runs extraction imports transcription                a recipe's folder; clips into the store, or into words
-    training submission ledger evaluation                the loop; the challenge's file; runs become numbers
+    training submission ledger evaluation comparing      the loop; the challenge's file; runs become numbers
     prediction plots panels report                       raw clips in, scores out; one HTML page
     auditing                                             what is wrong with a data set
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown

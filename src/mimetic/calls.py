@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from mimetic.console import figure
-from mimetic.datasets import with_words
+from mimetic.datasets import open_dataset, with_words
 from mimetic.features import LIGHT, Feature, feature, features
 from mimetic.recipes import Recipe
 from mimetic.records import BadData, Clip, Dataset, Json, UsageError
 from mimetic.runs import Run
+from mimetic.sharing import Grouping, grouping
 from mimetic.store import Store
 from mimetic.training import Watch
 from mimetic.transcripts import read_table, with_side_files
@@ -58,6 +59,22 @@ def worded_clips(clips: Sequence[Clip], words: Path | None) -> tuple[Clip, ...]:
         raise BadData("there are no clips to score", remedy="Give media files, or folders with some.")
     dataset = Dataset(name="clips", clips=tuple(clips), targets=(), labels=np.zeros((len(clips), 0)))
     return worded(dataset, words).clips
+
+
+def beside(data: Path | None, groups: str, words: Path | None = None) -> tuple[Dataset | None, Grouping | None]:
+    """Open the data set that was told beside a run, and group its clips if that was asked.
+
+    Raises
+    ------
+    UsageError
+        for groups without a data set that could say them.
+    """
+    if data is None:
+        if groups:
+            raise UsageError(f"--groups {groups} needs the data set", remedy="Give --data DATA too.")
+        return None, None
+    dataset = worded(open_dataset(data), words)
+    return dataset, grouping(dataset, groups) if groups else None
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from mimetic.comparing import Ranking
 from mimetic.evaluation import Evaluation
 from mimetic.evidence.intervals import Comparison, Interval
 from mimetic.stocktaking import Holding
@@ -102,13 +103,74 @@ def print_evaluations(evaluations: Sequence[Evaluation], modalities: Sequence[st
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print one system, a line a target."""
     rows = [
-        (name, figure(s.pearson.value), between(s.pearson), figure(s.ccc), figure(s.mae))
+        (
+            name,
+            figure(s.pearson.value),
+            between(s.pearson),
+            *map(figure, (s.spearman, s.ccc, s.mae)),
+            figure(s.limit.limit) if s.limit else "",
+        )
         for name, s in evaluation.targets.items()
     ]
-    rows.append(("mean", figure(evaluation.mean_pearson.value), between(evaluation.mean_pearson), "", ""))
+    mean = evaluation.mean_pearson
+    limit = "" if math.isnan(evaluation.limit) else figure(evaluation.limit)
+    rows.append(("mean", figure(mean.value), between(mean), "", "", "", limit))
     seeds = ", ".join(map(str, evaluation.seeds))
     title = f"{evaluation.recipe} on {evaluation.data}, {evaluation.part}: {evaluation.clips} clips, seeds {seeds}"
-    print_table(["target", "Pearson", "95 % interval", "CCC", "MAE"], rows, title=title)
+    columns = ["target", "Pearson", "95 % interval", "Spearman", "CCC", "MAE", "reachable"]
+    shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    print_table(columns[:shown], [row[:shown] for row in rows], title=title)
+
+
+def remarks(evaluation: Evaluation) -> list[str]:
+    """Say what has to be said below a system's scores."""
+    told = [f"{name} has no score: {reason}" for name, reason in evaluation.undefined.items()]
+    drawn = f"{evaluation.group_count:,} groups by {evaluation.groups}" if evaluation.groups else "clips"
+    told.append(f"intervals: bootstrap over {drawn}")
+    if len(evaluation.by_seed) > 1:
+        seeds = " ".join(map(figure, evaluation.by_seed))
+        told.append(f"seeds, not in the interval: {seeds}; standard deviation {figure(evaluation.seed_spread)}")
+    if any(score.limit for score in evaluation.targets.values()):
+        told.append("reachable: the Pearson of a system that knew what all possible raters say; the rest is noise")
+    warning = f"warning: {evaluation.warning}" if evaluation.warning else ""
+    return [line for line in (*told, warning, evaluation.note) if line]
+
+
+def print_comparison(ranking: Ranking) -> None:
+    """Print what came of two systems: the first minus the second."""
+    (contest,) = ranking.contests
+    comparison = contest.comparison
+    print_lines(
+        f"{ranking.reference} minus {contest.name}, mean Pearson: {figure(comparison.difference, sign=True)}"
+        f" ({between(comparison, sign=True)})",
+        f"{comparison.verdict}; the first wins in {comparison.wins:.1%} of resamples",
+        _clips_to_tell(comparison) and f"to tell such a difference: {_clips_to_tell(comparison)} clips (power 80 %)",
+    )
+
+
+def print_ranking(ranking: Ranking) -> None:
+    """Print what came of many systems, a line for each that met the reference."""
+    rows = [
+        (
+            contest.name,
+            figure(contest.comparison.difference, sign=True),
+            between(contest.comparison, sign=True),
+            f"{contest.comparison.wins:.1%}",
+            figure(contest.corrected),
+            _clips_to_tell(contest.comparison),
+            contest.verdict,
+        )
+        for contest in ranking.contests
+    ]
+    title = f"{ranking.reference} ({figure(ranking.score)}) minus each, mean Pearson"
+    print_table(
+        ["system", "difference", "95 % interval", "wins", "p (Holm)", "clips to tell", "verdict"], rows, title=title
+    )
+
+
+def _clips_to_tell(comparison: Comparison) -> str:
+    clips = comparison.clips_to_tell()
+    return "" if math.isnan(clips) else f"{clips:,.0f}"
 
 
 # --------------------------------------------------------------------------------------------- progress

@@ -7,53 +7,65 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import AsJson, RunFolder
+from mimetic.commands.arguments import AsJson, DataBeside, Groups, Part, WordsFile
 
 
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs of one recipe, or their folder.")],
-    part: Annotated[str, typer.Option(help="train, valid or test.")] = "valid",
+    part: Part = "valid",
+    data: DataBeside = None,
+    groups: Groups = "",
+    words: WordsFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Print a system's scores with 95 % intervals.
 
-    By bootstrap over clips; of several seeds, the mean.
+    By bootstrap over clips, or over groups of them: --data DATA --groups person. Of several seeds, the mean; how they
+    differ stands apart.
     """
-    from mimetic import console
+    from mimetic import calls, console
     from mimetic.evaluation import evaluate as score
     from mimetic.runs import runs_of
 
-    evaluation = score(runs_of(runs), part=part)
+    dataset, drawn = calls.beside(data, groups, words)
+    evaluation = score(runs_of(runs), part=part, groups=drawn, dataset=dataset)
     if as_json:
         console.print_json(evaluation.as_json())
     else:
         console.print_evaluation(evaluation)
-        console.print_lines(evaluation.note or None)
+        console.print_lines(*console.remarks(evaluation))
 
 
 def compare(
-    first: RunFolder,
-    second: RunFolder,
-    part: Annotated[str, typer.Option(help="train, valid or test.")] = "valid",
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Two systems or more: runs, or folders.")],
+    against: Annotated[str, typer.Option(help="Of several, whom all others meet: first or best.")] = "first",
+    part: Part = "valid",
+    data: DataBeside = None,
+    groups: Groups = "",
+    words: WordsFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two systems on the same clips.
+    """Compare systems on the same clips.
 
-    The paired difference of mean Pearson, its interval, and whether one can be told at all.
+    The paired difference of mean Pearson, its interval, and whether one can be told at all. Of more than two, all
+    against one of them, corrected for so many looks (Holm).
     """
-    from mimetic import console
-    from mimetic.evaluation import compare_runs
+    from mimetic import calls, console
+    from mimetic.comparing import named_systems, rank
+    from mimetic.evaluation import caution_of
     from mimetic.runs import runs_of
 
-    comparison = compare_runs(runs_of([first]), runs_of([second]), part=part)
+    given = named_systems([(str(path), runs_of([path])) for path in runs])
+    dataset, drawn = calls.beside(data, groups, words)
+    ranking = rank(given, against=against, part=part, groups=drawn)
+    pair = len(given) == 2
+    warning = "" if drawn is not None else caution_of(given[0][1][0], dataset)
     if as_json:
-        console.print_json(comparison.as_json())
+        told = ranking.contests[0].comparison.as_json() if pair else ranking.as_json()
+        console.print_json({**told, "warning": warning})
         return
-    console.print_lines(
-        f"{first} minus {second}, mean Pearson: {console.figure(comparison.difference, sign=True)}"
-        f" ({console.between(comparison, sign=True)})",
-        f"{comparison.verdict}; the first wins in {comparison.wins:.1%} of resamples",
-    )
+    console.print_comparison(ranking) if pair else console.print_ranking(ranking)
+    console.print_lines(f"warning: {warning}" if warning else None)
 
 
 def report(
