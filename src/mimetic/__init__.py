@@ -17,7 +17,8 @@ The house, in the order of the river (a module imports only from those above it)
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
     runs extraction imports transcription                a recipe's folder; clips into the store, or into words
-    training submission ledger evaluation comparing      the loop; the challenge's file; runs become numbers
+    training submission ledger                           the loop; the challenge's file
+    evaluation comparing cutting slicing                 runs become numbers; side by side; by kinds of clips
     prediction plots panels report                       raw clips in, scores out; one HTML page
     auditing                                             what is wrong with a data set
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown

@@ -39,6 +39,15 @@ def store_of(dataset: Dataset, told: Path | None, *, default: Path | None = None
     return Store(place)
 
 
+def found_store(dataset: Dataset, told: Path | None) -> Store | None:
+    """Open the store that was told, or the data set's own, to be read; ``None`` where there is none."""
+    place = told or dataset.store
+    if place is None or not place.is_dir():
+        elsewhere = Path(f"{dataset.name}.features")  # where features are kept if the data set's place is not writable
+        return Store(elsewhere) if told is None and elsewhere.is_dir() else None
+    return Store(place)
+
+
 def _is_writable(place: Path) -> bool:
     there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
     return os.access(there, os.W_OK)

@@ -18,6 +18,7 @@ from rich.text import Text
 from mimetic.comparing import Ranking
 from mimetic.evaluation import Evaluation
 from mimetic.evidence.intervals import Comparison, Interval
+from mimetic.slicing import Rescue, Slice, Sliced
 from mimetic.stocktaking import Holding
 
 PIPED_WIDTH = 160
@@ -166,6 +167,31 @@ def print_ranking(ranking: Ranking) -> None:
     print_table(
         ["system", "difference", "95 % interval", "wins", "p (Holm)", "clips to tell", "verdict"], rows, title=title
     )
+
+
+def print_slices(found: Sequence[Sliced]) -> None:
+    """Print a line a slice: its score, and what it is set against all others."""
+    rows: list[Sequence[object]] = []
+    for sliced in found:
+        rows += [(sliced.by, sliced.reason, "", "", "", "", "", "")] if sliced.reason else []
+        rows += [(sliced.by, *_slice_cells(one)) for one in sliced.slices]
+    columns = ["by", "slice", "clips", "Pearson", "95 % interval", "minus the others", "p (Holm)", "verdict"]
+    print_table(columns, rows, title="\nSlices, mean Pearson; gaps are corrected for so many looks")
+
+
+def _slice_cells(one: Slice) -> tuple[str, ...]:
+    gap = "" if one.gap is None else f"{figure(one.gap.difference, sign=True)} ({between(one.gap, sign=True)})"
+    chance = "" if one.gap is None else figure(one.corrected)
+    score = one.mean_pearson
+    told = ("", "") if score is None else (figure(score.value), between(score))
+    return (one.name, f"{one.clips:,}", *told, gap, chance, one.verdict)
+
+
+def print_rescues(path: str, found: Sequence[Rescue]) -> None:
+    """Print the clips that one system gets wrong and the other right."""
+    rows = [(one.clip, f"{one.alone:.2f}", f"{one.fused:.2f}") for one in found]
+    title = f"\nClips that {path} gets wrong and this one right (mean error, in deviations of the labels)"
+    print_table(["clip", "its error", "this one's"], rows, title=title)
 
 
 def _clips_to_tell(comparison: Comparison) -> str:

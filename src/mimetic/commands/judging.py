@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import AsJson, DataBeside, Groups, Part, WordsFile
+from mimetic.commands.arguments import AsJson, DataBeside, Groups, Part, StoreFolder, WordsFile
+from mimetic.records import UsageError
 
 
 def evaluate(
@@ -15,6 +17,13 @@ def evaluate(
     part: Part = "valid",
     data: DataBeside = None,
     groups: Groups = "",
+    slices: Annotated[
+        str, typer.Option(metavar="NAME,NAME|all", help="Kinds of clips: columns, length, missing, script, ...")
+    ] = "",
+    beside: Annotated[
+        list[Path], typer.Option("--beside", help="A single modality's run: clips it gets wrong, and this one right.")
+    ] = [],  # noqa: B006 - typer reads it
+    store: StoreFolder = None,
     words: WordsFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -26,14 +35,30 @@ def evaluate(
     from mimetic import calls, console
     from mimetic.evaluation import evaluate as score
     from mimetic.runs import runs_of
+    from mimetic.slicing import rescued, slice_scores
 
     dataset, drawn = calls.beside(data, groups, words)
-    evaluation = score(runs_of(runs), part=part, groups=drawn, dataset=dataset)
+    opened, wanted = runs_of(runs), calls.names_in(slices)
+    if wanted and dataset is None:
+        raise UsageError(f"--slices {slices} needs the data set", remedy="Give --data DATA too.")
+    evaluation = score(opened, part=part, groups=drawn, dataset=dataset)
+    sliced = (
+        slice_scores(opened, dataset, calls.found_store(dataset, store), wanted, part=part, groups=drawn)
+        if wanted and dataset is not None
+        else ()
+    )
+    rescues = {str(path): rescued(opened, runs_of([path]), part=part) for path in beside}
     if as_json:
-        console.print_json(evaluation.as_json())
-    else:
-        console.print_evaluation(evaluation)
-        console.print_lines(*console.remarks(evaluation))
+        told = evaluation.as_json() | ({"slices": [one.as_json() for one in sliced]} if wanted else {})
+        kept = {path: [asdict(one) for one in found] for path, found in rescues.items()}
+        console.print_json(told | ({"rescued": kept} if beside else {}))
+        return
+    console.print_evaluation(evaluation)
+    console.print_lines(*console.remarks(evaluation))
+    if sliced:
+        console.print_slices(sliced)
+    for path, found in rescues.items():
+        console.print_rescues(path, found)
 
 
 def compare(

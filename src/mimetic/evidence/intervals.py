@@ -195,6 +195,40 @@ def gap(
     return _comparison(values, _mean_defined(drawn), statistic, level, clips)
 
 
+def gap_within(
+    target: ArrayLike,
+    predicted: ArrayLike,
+    inside: ArrayLike,
+    *,
+    statistic: Statistic = pearson,
+    groups: ArrayLike | None = None,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Comparison:
+    """Compare the scores of one system on some clips with those on the others, all resampled together.
+
+    A group that has clips on both sides is drawn with both, so what it does to the one score it does to the other.
+
+    Parameters
+    ----------
+    target, predicted
+        ``(clip, target)``, and the same or with an axis ``seed`` before.
+    inside
+        ``(clip,)`` bool: the clips whose score comes first.
+    """
+    _check(resamples, level)
+    true, seeds = np.asarray(target, dtype=np.float64), seeds_of(target, predicted)
+    flags = np.asarray(inside, dtype=np.bool_)[:, None]
+    both = np.concatenate([np.where(flags, true, np.nan), np.where(flags, np.nan, true)], axis=1)
+    sample = sample_of(both, [np.concatenate([seeds, seeds], axis=2)], groups)
+    values, drawn = (scores.mean(axis=0) for scores in bootstrap(sample, statistic, resamples, seed))
+    columns = true.shape[1]
+    differences = _mean_defined(drawn[:, :columns]) - _mean_defined(drawn[:, columns:])
+    clips = int((~np.isnan(true)).any(axis=1).sum())
+    return _comparison(values[:columns] - values[columns:], differences, statistic, level, clips)
+
+
 def _pair(clips: tuple[ArrayLike, ArrayLike]) -> tuple[ArrayLike, list[ArrayLike]]:
     return clips[0], [clips[1]]
 
