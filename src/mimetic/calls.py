@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from mimetic.console import figure
+from mimetic.contributions import Contributions
 from mimetic.datasets import open_dataset, with_words
 from mimetic.features import LIGHT, Feature, feature, features
 from mimetic.recipes import Recipe
-from mimetic.records import BadData, Clip, Dataset, Json, UsageError
+from mimetic.records import BadData, Clip, Dataset, Json, Scores, UsageError
 from mimetic.runs import Run
 from mimetic.sharing import Grouping, grouping
 from mimetic.store import Store
@@ -173,9 +174,33 @@ def run_as_json(run: Run) -> Json:
     }
 
 
-def not_used(modalities: Mapping[str, str], error: str | None) -> str:
-    """Say which modalities of a clip were not used, and why."""
-    return error or "; ".join(f"{name}: {reason}" for name, reason in modalities.items() if reason != "used")
+def scored(clips: Sequence[Clip], scores: Scores, modalities: Sequence[str], added: Contributions | None) -> list[Json]:
+    """Give clips as ``predict --json`` prints them; ``contributions`` only where it was asked what adds what."""
+    rows = [
+        {
+            "clip": clip.id,
+            "path": None if clip.path is None else str(clip.path),
+            "scores": None if error else dict(zip(scores.targets, values, strict=True)),
+            "intervals": None,
+            "modalities": dict(told),
+            "error": error,
+        }
+        for clip, values, told, error in zip(
+            clips, scores.values.tolist(), scores.modalities, scores.errors, strict=True
+        )
+    ]
+    if added is None:
+        return rows
+    names = ("nothing", *modalities)
+    parts = np.concatenate([added.base[:, None], added.values], axis=1).tolist()
+    return [
+        row | {"contributions": None if row["error"] else _by_name(names, scores.targets, values)}
+        for row, values in zip(rows, parts, strict=True)
+    ]
+
+
+def _by_name(names: Sequence[str], targets: Sequence[str], values: Sequence[Sequence[float]]) -> Json:
+    return {name: dict(zip(targets, of, strict=True)) for name, of in zip(names, values, strict=True)}
 
 
 def some(what: str, names: Sequence[str], *, most: int = 5) -> str | None:

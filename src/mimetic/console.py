@@ -18,6 +18,7 @@ from rich.text import Text
 from mimetic.comparing import Ranking
 from mimetic.evaluation import Evaluation
 from mimetic.evidence.intervals import Comparison, Interval
+from mimetic.records import Json
 from mimetic.slicing import Rescue, Slice, Sliced
 from mimetic.stocktaking import Holding
 
@@ -87,6 +88,22 @@ def print_holdings(holdings: Sequence[Holding]) -> None:
 
 def _is_figure(text: str) -> bool:
     return text in ("nan", "") or text.replace(",", "").lstrip("+-.").replace(".", "").isdigit()
+
+
+def print_scores(rows: Sequence[Json], targets: Sequence[str]) -> None:
+    """Print clips as ``predict`` gives them: a line each, and one a modality below it where it is told what adds what.
+
+    The lines of a clip sum to its scores; ``nothing`` is what the system says of a clip that lacks everything.
+    """
+    cells: list[Sequence[object]] = []
+    for row in rows:
+        missing = "; ".join(f"{name}: {why}" for name, why in row["modalities"].items() if why != "used")
+        numbers = [figure(row["scores"][target]) for target in targets] if row["scores"] else [""] * len(targets)
+        cells.append((row["clip"], *numbers, row["error"] or missing))
+        for name, added in (row.get("contributions") or {}).items():
+            told = [figure(added[target], sign=name != "nothing") for target in targets]
+            cells.append((f"  {name}", *told, ""))
+    print_table(["clip", *targets, "not used"], cells)
 
 
 def print_evaluations(evaluations: Sequence[Evaluation], modalities: Sequence[str]) -> None:

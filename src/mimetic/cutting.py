@@ -94,21 +94,21 @@ def _labels(judged: Judged) -> Cut:
     return Cut(by="labels", sets={"zero": true == 0, "not zero": true != 0}, known=np.ones(judged.count, np.bool_))
 
 
-def _script(judged: Judged) -> Cut:
+def _seen(judged: Judged) -> Cut:
     """Set clips whose script a training clip has apart from the others."""
     column = next((name for name in judged.dataset.columns if is_called(name, SCRIPTS)), None)
     if column is None:
-        scripts = script_groups([text or "" for text in texts_of(judged.dataset)])
+        scripts = script_groups([text or "" for text in texts_of(judged.dataset.clips)])
     else:
         known = np.array(judged.dataset.column(column)) != ""
         scripts = np.where(known, groups_of(judged.dataset, column), -1)
     if not (scripts[judged.rows] >= 0).any():
-        return refused("script", judged.count, "there are no transcripts, and no column says the script")
+        return refused("seen", judged.count, "there are no transcripts, and no column says the script")
     whole = judged.run.outcome
     learned = [clip for clip, part in zip(whole.clips, whole.parts, strict=True) if part == "train"]
     seen = np.isin(scripts, scripts[rows_of(judged.dataset, learned)])[judged.rows]
     known = scripts[judged.rows] >= 0
-    return Cut(by="script", sets={"seen in training": seen & known, "not seen": ~seen & known}, known=known)
+    return Cut(by="seen", sets={"script of training": seen & known, "other script": ~seen & known}, known=known)
 
 
 def _loudness(judged: Judged) -> Cut:
@@ -148,7 +148,7 @@ KINDS: dict[str, Callable[[Judged], Cut]] = {
     "length": _length,
     "missing": _missing,
     "labels": _labels,
-    "script": _script,
+    "seen": _seen,
     "loudness": _loudness,
     "confidence": _confidence,
     "language": _language,

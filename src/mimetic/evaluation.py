@@ -28,6 +28,9 @@ PARTS = ("train", "valid", "test")
 RATERS = ("raters", "rater count", "num raters")
 """What a column is called that says how many people a clip's labels are shares of."""
 
+FEW_GROUPS = 20
+"""Groups below which an interval that is drawn from them has to be read with a warning."""
+
 TOLD = 0.9
 """Share of the labelled clips whose labels have to be k of n raters before the noise in that is told."""
 
@@ -158,8 +161,13 @@ def evaluate(
         group_count=0 if numbers is None else len(set(numbers.tolist())),
         by_seed=tuple(float(pearson(outcome.true, seed).mean()) for seed in predicted),
         undefined=_undefined(first.targets, outcome.true, means),
-        warning="" if groups is not None else caution_of(first, dataset),
+        warning=caution_of(first, dataset) if numbers is None else _few(numbers, part),
     )
+
+
+def _few(numbers: NDArray[np.intp], part: str) -> str:
+    several = len(set(numbers.tolist()))
+    return "" if several >= FEW_GROUPS else f"{part} has {several} groups: intervals over so few are too narrow"
 
 
 def _by_target(

@@ -103,7 +103,7 @@ def shared(dataset: Dataset) -> Json:
         ``columns``: of each, how many ``values`` it has on how many ``clips``; ``scripts``: how many ``groups`` of
         near-duplicate transcripts, among how many ``clips`` with words enough.
     """
-    scripts = script_groups([text or "" for text in texts_of(dataset)])
+    scripts = script_groups([text or "" for text in texts_of(dataset.clips)])
     columns = {name: [value for value in values if value] for name, values in dataset.columns.items()}
     return {
         "columns": {name: {"values": len(set(known)), "clips": len(known)} for name, known in columns.items()},

@@ -18,7 +18,11 @@ def evaluate(
     data: DataBeside = None,
     groups: Groups = "",
     slices: Annotated[
-        str, typer.Option(metavar="NAME,NAME|all", help="Kinds of clips: columns, length, missing, script, ...")
+        str,
+        typer.Option(
+            metavar="NAME,NAME|all",
+            help="Kinds of clips: columns, length, missing, seen, labels, loudness, confidence.",
+        ),
     ] = "",
     beside: Annotated[
         list[Path], typer.Option("--beside", help="A single modality's run: clips it gets wrong, and this one right.")
