@@ -19,7 +19,8 @@ The house, in the order of the river (a module imports only from those above it)
     runs extraction imports transcription                a recipe's folder; clips into the store, or into words
     training submission ledger                           the loop; the challenge's file
     evaluation comparing cutting slicing                 runs become numbers; side by side; by kinds of clips
-    prediction stressing plots panels report             raw clips in, scores out; what harms them; one HTML page
+    prediction stressing                                 raw clips in, scores out; what harms them
+    plots pictures panels report                         figures; one HTML page
     auditing                                             what is wrong with a data set
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
     calls                                                what the words of a call mean

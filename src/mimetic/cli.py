@@ -37,6 +37,7 @@ for command in (
     learning.train,
     judging.evaluate,
     judging.compare,
+    judging.stress,
     judging.report,
     judging.card,
     using.predict,

@@ -21,6 +21,7 @@ from mimetic.evidence.intervals import Comparison, Interval
 from mimetic.records import Json
 from mimetic.slicing import Rescue, Slice, Sliced
 from mimetic.stocktaking import Holding
+from mimetic.stressing import Stressed
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where no terminal says how wide it is."""
@@ -209,6 +210,30 @@ def print_rescues(path: str, found: Sequence[Rescue]) -> None:
     rows = [(one.clip, f"{one.alone:.2f}", f"{one.fused:.2f}") for one in found]
     title = f"\nClips that {path} gets wrong and this one right (mean error, in deviations of the labels)"
     print_table(["clip", "its error", "this one's"], rows, title=title)
+
+
+def print_stressed(stressed: Stressed) -> None:
+    """Print a line a stress: the score under it, and what that is less than undisturbed."""
+    rows: list[Sequence[object]] = [
+        ("undisturbed", figure(stressed.undisturbed.value), between(stressed.undisturbed), "", "", "", "")
+    ]
+    for loss in stressed.losses:
+        change = loss.change
+        rows.append(
+            (
+                loss.name,
+                figure(loss.mean_pearson.value),
+                between(loss.mean_pearson),
+                figure(change.difference, sign=True),
+                between(change, sign=True),
+                figure(loss.corrected),
+                loss.verdict,
+            )
+        )
+    seeds = ", ".join(map(str, stressed.seeds))
+    title = f"{stressed.recipe} on {stressed.data}, {stressed.part}: {stressed.clips:,} clips, seeds {seeds}"
+    columns = ["stress", "Pearson", "95 % interval", "change", "95 % interval", "p (Holm)", "verdict"]
+    print_table(columns, rows, title=f"{title}; stress on {stressed.level}")
 
 
 def _clips_to_tell(comparison: Comparison) -> str:

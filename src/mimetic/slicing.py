@@ -24,8 +24,8 @@ from mimetic.scores import mae
 from mimetic.sharing import Grouping, rows_of
 from mimetic.store import Store
 
-RESAMPLES = 2_000
-"""Of each slice: there are many, and nobody needs a third digit of them."""
+RESAMPLES = 5_000
+"""Of each slice: enough that the least p that they can give is still small when a hundred are corrected together."""
 
 LEVEL = 0.05
 """Probability of claiming any gap where there is none."""

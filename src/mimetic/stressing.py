@@ -28,6 +28,9 @@ from mimetic.sharing import Grouping
 from mimetic.splits import texts_of
 from mimetic.store import Store
 
+RAW_CLIPS = 100
+"""Clips that are decoded again for every disturbance, if nobody says how many."""
+
 RESAMPLES = 2_000
 LEVEL = 0.05
 """Probability of claiming any change where there is none."""
@@ -96,7 +99,7 @@ class _Chosen:
     groups: NDArray[np.intp] | None
 
 
-def stress(
+def stress_features(
     runs: Sequence[Run],
     dataset: Dataset,
     store: Store,
@@ -170,7 +173,7 @@ def stress_raw(
 ) -> Stressed:
     """Put the clips themselves through what can go wrong with them: each is decoded once for every disturbance.
 
-    Arguments and errors are those of ``stress`` and ``predict``; clips without a media file are left out.
+    Arguments and errors are those of ``stress_features`` and ``predict``; clips without a media file are left out.
 
     Raises
     ------

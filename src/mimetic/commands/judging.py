@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import AsJson, DataBeside, Groups, Part, StoreFolder, WordsFile
+from mimetic.commands.arguments import Accept, AsJson, DataBeside, Device, Groups, Part, StoreFolder, WordsFile
 from mimetic.records import UsageError
 
 
@@ -41,10 +41,11 @@ def evaluate(
     from mimetic.runs import runs_of
     from mimetic.slicing import rescued, slice_scores
 
-    dataset, drawn = calls.beside(data, groups, words)
-    opened, wanted = runs_of(runs), calls.names_in(slices)
-    if wanted and dataset is None:
+    wanted = calls.names_in(slices)
+    if wanted and data is None:
         raise UsageError(f"--slices {slices} needs the data set", remedy="Give --data DATA too.")
+    dataset, drawn = calls.beside(data, groups, words)
+    opened = runs_of(runs)
     evaluation = score(opened, part=part, groups=drawn, dataset=dataset)
     sliced = (
         slice_scores(opened, dataset, calls.found_store(dataset, store), wanted, part=part, groups=drawn)
@@ -95,6 +96,68 @@ def compare(
         return
     console.print_comparison(ranking) if pair else console.print_ranking(ranking)
     console.print_lines(f"warning: {warning}" if warning else None)
+
+
+def stress(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs of one recipe, or their folder.")],
+    data: Annotated[Path, typer.Option("--data", help="The data set that it was trained on.", show_default=False)],
+    raw: Annotated[
+        bool, typer.Option("--raw", help="On the clips themselves: each is decoded again and again.")
+    ] = False,
+    clips: Annotated[int | None, typer.Option(min=2, help="A sample of so many; raw 100 if not told.")] = None,
+    part: Part = "valid",
+    groups: Groups = "",
+    seed: Annotated[int, typer.Option(help="Of the sample and of all noise.")] = 0,
+    picture: Annotated[Path | None, typer.Option(help="A PNG or SVG to draw.")] = None,
+    store: StoreFolder = None,
+    words: WordsFile = None,
+    device: Device = "auto",
+    accept: Accept = "",
+    as_json: AsJson = False,
+) -> None:
+    """See what happens when things go wrong.
+
+    A modality missing, noise, half the frames, the first half, another clip's words; raw: silence, noise, blur. Each
+    loss is paired with the same clips undisturbed, with its interval.
+    """
+    from mimetic import calls, console
+    from mimetic.pictures import check_picture, save_losses
+    from mimetic.runs import runs_of
+    from mimetic.stressing import RAW_CLIPS, stress_features, stress_raw
+
+    if picture is not None:
+        check_picture(picture)
+    opened, (dataset, drawn) = runs_of(runs), calls.beside(data, groups, words)
+    assert dataset is not None
+    with console.bars() as bars:
+        progress = bars.counter("stress")
+        if raw:
+            accepted = calls.names_in(accept)
+            found = stress_raw(
+                opened,
+                dataset,
+                clips=clips or RAW_CLIPS,
+                device=device,
+                accepted=accepted,
+                progress=progress,
+                part=part,
+                groups=drawn,
+                seed=seed,
+            )
+        else:
+            place = calls.found_store(dataset, store)
+            if place is None:
+                raise UsageError(f"{data} has no features", remedy="Run `mimetic extract`, or give --store DIR.")
+            found = stress_features(
+                opened, dataset, place, clips=clips, progress=progress, part=part, groups=drawn, seed=seed
+            )
+    if picture is not None:
+        save_losses(found, picture)
+    if as_json:
+        console.print_json(found.as_json() | {"picture": None if picture is None else str(picture)})
+    else:
+        console.print_stressed(found)
+        console.print_lines(found.note or None, str(picture) if picture else None)
 
 
 def report(

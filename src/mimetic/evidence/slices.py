@@ -75,7 +75,7 @@ def by_numbers(by: str, numbers: ArrayLike, *, unit: str = "") -> Cut:
     if len(kinds) <= FEW_NUMBERS:
         return Cut(by=by, sets={f"{kind:g}{unit}": values == kind for kind in kinds}, known=known)
     edges = np.unique(np.quantile(values[known], np.linspace(0, 1, PIECES + 1)[1:-1]))
-    edges = edges[edges < kinds[-1]]
+    edges = edges[edges < kinds[-1]] if edges[0] < kinds[-1] else kinds[-2:-1]  # most are the largest
     place = np.where(known, np.searchsorted(edges, values, side="left"), -1)
     return Cut(by=by, sets={_named(edges, i, unit): place == i for i in range(len(edges) + 1)}, known=known)
 
