@@ -122,7 +122,7 @@ def test_evaluate_and_compare_draw_groups_that_the_data_set_tells(
     (layout / "clips.csv").write_text(f"Filename,person\n{facts}")
     told = ("--data", layout, "--groups", "person")
     code, evaluation = call_json("evaluate", trained, *told, capsys=capsys)
-    assert (code, evaluation["groups"]) == (0, {"by": "person", "count": 3})
+    assert (code, evaluation["groups"]) == (0, {"person": 3})
     _, text, _ = call("evaluate", trained, "--data", layout, capsys=capsys)
     assert "warning: clips share a person" in text
     assert "seeds, not in the interval" in text

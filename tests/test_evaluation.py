@@ -95,8 +95,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, list[Run]]
 def test_groups_are_drawn_whole_and_counted(known: tuple[Dataset, list[Run]]) -> None:
     dataset, runs = known
     evaluation = evaluate(runs, groups=grouping(dataset, "person"), resamples=300)
-    assert (evaluation.groups, evaluation.group_count) == ("person", 9)
-    assert evaluation.warning == "valid has 9 groups: intervals over so few are too narrow"
+    assert evaluation.groups == {"person": 9}
+    assert evaluation.warning == "valid has 9 groups by person: intervals over so few are too narrow"
     part = runs[0].outcome.part("valid")
     people = np.array([dataset.columns["person"][int(clip)] for clip in part.clips])
     predicted = np.stack([run.outcome.part("valid").predicted for run in runs])

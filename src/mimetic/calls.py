@@ -84,7 +84,7 @@ def beside(data: Path | None, groups: str, words: Path | None = None) -> tuple[D
             raise UsageError(f"--groups {groups} needs the data set", remedy="Give --data DATA too.")
         return None, None
     dataset = worded(open_dataset(data), words)
-    return dataset, grouping(dataset, groups) if groups else None
+    return dataset, grouping(dataset, *names_in(groups)) if groups else None
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -144,7 +144,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
 def remarks(evaluation: Evaluation) -> list[str]:
     """Say what has to be said below a system's scores."""
     told = [f"{name} has no score: {reason}" for name, reason in evaluation.undefined.items()]
-    drawn = f"{evaluation.group_count:,} groups by {evaluation.groups}" if evaluation.groups else "clips"
+    drawn = " and ".join(f"{count:,} groups by {name}" for name, count in evaluation.groups.items()) or "clips"
     told.append(f"intervals: bootstrap over {drawn}")
     if len(evaluation.by_seed) > 1:
         seeds = " ".join(map(figure, evaluation.by_seed))

@@ -61,8 +61,8 @@ class Evaluation:
 
     Attributes
     ----------
-    groups, group_count
-        what was drawn whole (a column, or ``transcript``), and how many there are; empty and 0 where clips were.
+    groups
+        what was drawn whole (columns, or ``transcript``), and how many there are of each; empty where clips were.
     by_seed
         mean Pearson of each seed, in the order of ``seeds``.
     undefined
@@ -80,8 +80,7 @@ class Evaluation:
     mean_pearson: Interval
     targets: dict[str, TargetScore]
     note: str = ""
-    groups: str = ""
-    group_count: int = 0
+    groups: Mapping[str, int] = field(default_factory=dict)
     by_seed: tuple[float, ...] = ()
     undefined: Mapping[str, str] = field(default_factory=dict)
     warning: str = ""
@@ -105,7 +104,7 @@ class Evaluation:
             "split": self.split,
             "part": self.part,
             "clips": self.clips,
-            "groups": {"by": self.groups, "count": self.group_count} if self.groups else None,
+            "groups": dict(self.groups) or None,
             "seeds": list(self.seeds),
             "by_seed": list(self.by_seed),
             "seed_spread": self.seed_spread,
@@ -146,6 +145,7 @@ def evaluate(
     first = runs[0]
     outcome, predicted = stacked(runs, part)
     numbers = None if groups is None else groups.of_clips(outcome.clips)
+    counts = {} if groups is None or numbers is None else _counts(groups.by, numbers)
     means = interval(outcome.true, predicted, groups=numbers, resamples=resamples)
     return Evaluation(
         recipe=first.recipe.name,
@@ -157,17 +157,20 @@ def evaluate(
         mean_pearson=means,
         targets=_by_target(first.targets, outcome, predicted, means, dataset),
         note=first.note,
-        groups="" if groups is None else groups.by,
-        group_count=0 if numbers is None else len(set(numbers.tolist())),
+        groups=counts,
         by_seed=tuple(float(pearson(outcome.true, seed).mean()) for seed in predicted),
         undefined=_undefined(first.targets, outcome.true, means),
-        warning=caution_of(first, dataset) if numbers is None else _few(numbers, part),
+        warning=_few(counts, part) if counts else caution_of(first, dataset),
     )
 
 
-def _few(numbers: NDArray[np.intp], part: str) -> str:
-    several = len(set(numbers.tolist()))
-    return "" if several >= FEW_GROUPS else f"{part} has {several} groups: intervals over so few are too narrow"
+def _counts(names: Sequence[str], numbers: NDArray[np.intp]) -> dict[str, int]:
+    return {name: len(np.unique(column)) for name, column in zip(names, numbers.T, strict=True)}
+
+
+def _few(counts: Mapping[str, int], part: str) -> str:
+    few = [f"{count} groups by {name}" for name, count in counts.items() if count < FEW_GROUPS]
+    return f"{part} has {' and '.join(few)}: intervals over so few are too narrow" if few else ""
 
 
 def _by_target(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mimetic.records import BadData, Dataset, Json
+from mimetic.records import BadData, Dataset, Json, UsageError
 from mimetic.scripts import script_groups
 from mimetic.splits import TRANSCRIPT, groups_of, texts_of
 
@@ -41,13 +41,13 @@ def is_called(column: str, names: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grouping:
-    """Which clips belong together: ``by`` a column's name or ``transcript``; ``of`` gives a clip's number."""
+    """Which clips belong together: ``by`` columns or ``transcript``; ``of`` gives a clip's number in each of them."""
 
-    by: str
-    of: Mapping[str, int]
+    by: tuple[str, ...]
+    of: Mapping[str, tuple[int, ...]]
 
     def of_clips(self, clips: Sequence[str]) -> NDArray[np.intp]:
-        """Give ``(clip,)`` numbers of groups.
+        """Give ``(clip, by)`` numbers of groups.
 
         Raises
         ------
@@ -55,19 +55,25 @@ class Grouping:
             for clips that the data set does not have.
         """
         check_known(clips, self.of)
-        return np.array([self.of[clip] for clip in clips], dtype=np.intp)
+        return np.array([self.of[clip] for clip in clips], dtype=np.intp).reshape(len(clips), len(self.by))
 
 
-def grouping(dataset: Dataset, by: str) -> Grouping:
-    """Group a data set's clips by a column, or by near-duplicate transcripts; a clip of which nobody says is alone.
+def grouping(dataset: Dataset, *by: str) -> Grouping:
+    """Group a data set's clips by a column, by near-duplicate transcripts, or by two of these that cross.
+
+    A clip of which nobody says is alone.
 
     Raises
     ------
     UnknownName
         for a column that the data set does not have.
+    UsageError
+        for more than two.
     """
-    numbers = groups_of(dataset, by).tolist()
-    return Grouping(by=by, of={clip.id: number for clip, number in zip(dataset.clips, numbers, strict=True)})
+    if not 1 <= len(by) <= 2:
+        raise UsageError(f"there are {len(by)} groupings", remedy="Give one, or two that cross: person,transcript.")
+    numbers = np.column_stack([groups_of(dataset, name) for name in by]).tolist()
+    return Grouping(by=by, of={clip.id: tuple(of) for clip, of in zip(dataset.clips, numbers, strict=True)})
 
 
 def rows_of(dataset: Dataset, clips: Sequence[str]) -> NDArray[np.intp]:
@@ -83,7 +89,7 @@ def rows_of(dataset: Dataset, clips: Sequence[str]) -> NDArray[np.intp]:
     return np.array([rows[clip] for clip in clips], dtype=np.intp)
 
 
-def check_known(clips: Sequence[str], known: Mapping[str, int]) -> None:
+def check_known(clips: Sequence[str], known: Mapping[str, object]) -> None:
     """Refuse clips of a run that the data set beside it does not have."""
     absent = [clip for clip in clips if clip not in known]
     if absent:
@@ -124,7 +130,7 @@ def caution(told: Json) -> str:
     nouns = [noun for noun, names in (("a person", people), ("a script", scripts)) if names]
     if not nouns:
         return ""
-    choices = " or ".join([*people, *scripts])
+    choices = ",".join([*people[:1], *scripts[:1]])
     return f"clips share {' and '.join(nouns)}: clip-wise intervals are too narrow; give --groups {choices}"
 
 

@@ -26,7 +26,12 @@ DataBeside = Annotated[
     Path | None, typer.Option("--data", help="The data set, for what it says of its clips.", show_default=False)
 ]
 Groups = Annotated[
-    str, typer.Option(metavar="COLUMN|transcript", help="Clips that are drawn together.", show_default=False)
+    str,
+    typer.Option(
+        metavar="COLUMN|transcript",
+        help="Clips that are drawn together; two that cross: person,transcript.",
+        show_default=False,
+    ),
 ]
 Part = Annotated[str, typer.Option(help="train, valid or test.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes; as many as processors if not told.")]

@@ -109,6 +109,7 @@ def too_few(inside: Flags, outside: Flags, groups: NDArray[np.intp] | None) -> s
     for flags, noun in ((inside, ""), (outside, " outside")):
         if (clips := int(flags.sum())) < FEWEST:
             return f"too few: {clips} clips{noun}"
-        if groups is not None and (several := len(np.unique(groups[flags]))) < FEWEST_GROUPS:
+        ways = () if groups is None else groups[flags].reshape(clips, -1).T
+        if (several := min((len(np.unique(way)) for way in ways), default=FEWEST_GROUPS)) < FEWEST_GROUPS:
             return f"too few: {several} groups{noun}"
     return ""
