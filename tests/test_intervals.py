@@ -120,6 +120,31 @@ def test_ends_are_close_to_those_of_scipy():
     np.testing.assert_allclose(ends(found), theirs, atol=0.015)
 
 
+class Replayed(np.random.Generator):
+    """Draws for SciPy, all at once, the rows that ``resampling`` draws one by one."""
+
+    def integers(self, low, high=None, size=None, dtype=np.int64, endpoint=False):
+        rows, clips = size
+        small = np.min_scalar_type(clips - 1)
+        return np.stack([super(Replayed, self).integers(clips, size=clips, dtype=small) for _ in range(rows)])
+
+
+def test_ends_are_those_of_scipy_on_the_same_resamples():
+    target, predicted = sample(clips=120, targets=1)
+    x, y, worse = target[:, 0], predicted[:, 0], np.roll(predicted[:, 0], 1)
+    options = {"paired": True, "vectorized": False, "method": "percentile", "n_resamples": 400}
+
+    def theirs(data, statistic):
+        generator = Replayed(np.random.PCG64(3))
+        return stats.bootstrap(data, statistic, random_state=generator, **options).confidence_interval
+
+    found = interval(x, y, resamples=400, seed=3)
+    np.testing.assert_allclose(ends(found), theirs((x, y), lambda a, b: stats.pearsonr(a, b).statistic), rtol=1e-9)
+    found = compare(x, y, worse, resamples=400, seed=3)
+    difference = lambda a, b, c: stats.pearsonr(a, b).statistic - stats.pearsonr(a, c).statistic  # noqa: E731
+    np.testing.assert_allclose(ends(found), theirs((x, y, worse), difference), rtol=1e-9)
+
+
 def test_any_statistic_will_do():
     target, predicted = sample(clips=40)
 
