@@ -49,6 +49,20 @@ def found_store(dataset: Dataset, told: Path | None) -> Store | None:
     return Store(place)
 
 
+def needed_store(dataset: Dataset, told: Path | None) -> Store:
+    """Open the store as ``found_store`` does.
+
+    Raises
+    ------
+    UsageError
+        if there is none.
+    """
+    store = found_store(dataset, told)
+    if store is None:
+        raise UsageError(f"{dataset.name} has no features", remedy="Run `mimetic extract`, or give --store DIR.")
+    return store
+
+
 def _is_writable(place: Path) -> bool:
     there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
     return os.access(there, os.W_OK)

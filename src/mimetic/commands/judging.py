@@ -145,9 +145,7 @@ def stress(
                 seed=seed,
             )
         else:
-            place = calls.found_store(dataset, store)
-            if place is None:
-                raise UsageError(f"{data} has no features", remedy="Run `mimetic extract`, or give --store DIR.")
+            place = calls.needed_store(dataset, store)
             found = stress_features(
                 opened, dataset, place, clips=clips, progress=progress, part=part, groups=drawn, seed=seed
             )

@@ -141,7 +141,7 @@ def compare(
 ) -> Comparison:
     """Compare two sets of predictions on the same clips, resampled together: first minus second, mean over targets.
 
-    Arguments and errors are those of ``interval``. More is better, except for the table ``ERRORS``; ties count half.
+    Arguments and errors are ``interval``'s. More is better, except for the table ``ERRORS``; ties count half.
     """
     _check(resamples, level)
     seeds, differences = len(seeds_of(target, first)), []
@@ -293,8 +293,7 @@ def _mean_defined(drawn: Floats) -> Floats:
     """Average over targets, ``(resample, target)``, what is not NaN; NaN where nothing is left."""
     defined = ~np.isnan(drawn)
     count = np.where(defined.any(axis=-1), defined.sum(axis=-1), np.nan)
-    mean: Floats = np.where(defined, drawn, 0.0).sum(axis=-1) / count
-    return mean
+    return np.asarray(np.where(defined, drawn, 0.0).sum(axis=-1) / count)
 
 
 def _plain(number: float) -> float | None:
