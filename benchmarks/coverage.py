@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from mimetic.datasets.simulated.ceilings import best_predictor
 from mimetic.datasets.simulated.crowd import Crowd, strangers
 from mimetic.parallel import Lost, processors, unordered
+from mimetic.records import Json
 from mimetic.resampling import bootstrap, joined, sample_of, ways_of
 from mimetic.scores import pearson
 
@@ -33,6 +34,7 @@ Floats = NDArray[np.float64]
 
 FIRST, SECOND = ("gte",), ("wav2vec2-affect",)
 SEED = 20_261_123
+REPEATS = 2000
 
 
 def predictions(crowd: Crowd) -> tuple[Floats, Floats]:
@@ -119,7 +121,7 @@ def margin(share: float, repeats: int) -> float:
 
 def main(
     out: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("results"),
-    repeats: int = 2000,
+    repeats: int = REPEATS,
     resamples: int = 1000,
     clips: int = 4588,
     draws: int = 1_000_000,
@@ -134,26 +136,33 @@ def main(
         for name, holds in found.items():
             counts[name] = counts.get(name, 0) + holds
     shares = {name: count / repeats for name, count in counts.items()}
-    told = {"repeats": repeats, "resamples": resamples, "clips": clips, "truth": true, "shares": shares}
-    out.mkdir(exist_ok=True)
-    (out / "coverage.json").write_text(json.dumps(told, indent=1) + "\n")
+    told = {"repeats": repeats, "resamples": resamples, "clips": clips, "draws": draws, "truth": true, "shares": shares}
+    sys.stdout.write("\n".join([*write(out, told), f"{time.monotonic() - started:.0f} s", ""]))
+
+
+def write(out: Path, told: Json) -> list[str]:
+    """Write what was counted, as JSON and as Markdown; give the lines of the latter."""
+    repeats, true = told["repeats"], told["truth"]
+    command = "python benchmarks/coverage.py" + (f" --repeats {repeats}" if repeats != REPEATS else "")
     text = [
         "# How often 95 % intervals hold the truth",
         "",
-        f"Simulated clips; {repeats:,} samples of {clips:,} clips, people redrawn each time, {resamples:,} resamples;",
-        f"the truth ({true[0]:.4f}, difference {true[1]:.4f}) is of {draws:,} clips.",
-        "Made by `python benchmarks/coverage.py`.",
+        f"Simulated clips; {repeats:,} samples of {told['clips']:,} clips, people and scripts redrawn each time,",
+        f"{told['resamples']:,} resamples. The truth ({true[0]:.4f}, difference {true[1]:.4f}) is of",
+        f"{told['draws']:,} clips. Made by `{command}`.",
         "",
         "| drawn | a score's interval holds the truth | a difference's does | a difference claimed where none is |",
         "|---|---|---|---|",
-        *table(shares),
+        *table(told["shares"]),
         "",
         "Clips share people (about 31 each) and, across people, scripts (about 1.5 each), as in the data set that is",
         f"simulated. With {repeats:,} samples a share of 95 % is known to within {margin(0.95, repeats):.1%}.",
         "",
     ]
+    out.mkdir(exist_ok=True)
+    (out / "coverage.json").write_text(json.dumps(told, indent=1) + "\n")
     (out / "coverage.md").write_text("\n".join(text))
-    sys.stdout.write("\n".join([*text, f"{time.monotonic() - started:.0f} s", ""]))
+    return text
 
 
 if __name__ == "__main__":
