@@ -210,3 +210,14 @@ def test_clips_that_a_single_modality_gets_wrong_and_the_fusion_right(
     dataset, store = planted(tmp_path, clips=120, seed=3)
     with pytest.raises(BadRun, match="do not have the same valid clips"):
         rescued(runs[:1], [train(dataset, single(), store, tmp_path / "runs")])
+
+
+def test_a_target_that_never_varies_in_a_slice_is_named(material: tuple[Dataset, list[Run], Store]) -> None:
+    dataset, runs, _ = material
+    run = Run(runs[0].path)
+    outcome, sick = run.outcome, np.array(dataset.columns["health"]) == "sick"
+    outcome.true[sick[[int(clip) for clip in outcome.clips]], 1] = 0.0
+    (sliced,) = slice_scores([run], dataset, None, ["health"], resamples=50)
+    assert sliced.slices[0].verdict == f"undefined: {run.targets[1]} never vary here"
+    assert sliced.slices[0].as_json()["undefined"] == [run.targets[1]]
+    assert sliced.slices[1].undefined == ()

@@ -123,6 +123,17 @@ def test_a_sample_is_drawn_by_its_seed(planted_runs: tuple[Dataset, Store, list[
         stress_features(runs, replace(dataset, clips=(), labels=dataset.labels[:0]), store)
 
 
+def test_a_target_without_a_score_is_named_and_nothing_is_claimed(
+    planted_runs: tuple[Dataset, Store, list[Run]],
+) -> None:
+    dataset, store, runs = planted_runs
+    run = Run(runs[0].path)
+    run.outcome.true[:, 2] = 0.25
+    found = stress_features([run], dataset, store, resamples=50)
+    assert found.undefined == {"Joy": "all its labels are 0.25"}
+    assert {loss.verdict for loss in found.losses} == {"undefined"}
+
+
 def test_the_picture_is_a_file_of_its_name_s_kind(
     planted_runs: tuple[Dataset, Store, list[Run]], tmp_path: Path
 ) -> None:

@@ -159,7 +159,7 @@ def evaluate(
         note=first.note,
         groups=counts,
         by_seed=tuple(float(pearson(outcome.true, seed).mean()) for seed in predicted),
-        undefined=_undefined(first.targets, outcome.true, means),
+        undefined=without_score(first.targets, outcome.true, means),
         warning=_few(counts, part) if counts else caution_of(first, dataset),
     )
 
@@ -222,7 +222,7 @@ def _raters(dataset: Dataset, clips: Sequence[str]) -> NDArray[np.int64] | None:
     return np.array([int(text) if text.isdecimal() else 0 for text in told], dtype=np.int64)
 
 
-def _undefined(names: Sequence[str], true: Floats, means: Interval) -> dict[str, str]:
+def without_score(names: Sequence[str], true: Floats, means: Interval) -> dict[str, str]:
     """Say of each target that has no score why."""
     reasons = {}
     for column, name in enumerate(names):

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mimetic.cutting import KINDS, Judged, cut_by
-from mimetic.evaluation import Floats, stacked
+from mimetic.evaluation import Floats, stacked, without_score
 from mimetic.evidence.intervals import Comparison, Interval, gap_within, holm, interval
-from mimetic.evidence.slices import Cut, too_few
+from mimetic.evidence.slices import Cut, Flags, too_few
 from mimetic.records import BadRun, Dataset, Json, UnknownName
 from mimetic.runs import Run
 from mimetic.scores import mae
@@ -33,7 +34,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slice:
-    """Some clips and the score on them. ``few`` says why there is none.
+    """Some clips and the score on them. ``few`` says why there is none; targets that never vary here are undefined.
 
     ``gap`` is their score minus that of all others, ``corrected`` its p among all slices that were asked for.
     """
@@ -41,6 +42,7 @@ class Slice:
     name: str
     clips: int
     few: str = ""
+    undefined: tuple[str, ...] = ()
     mean_pearson: Interval | None = None
     mae: float = math.nan
     gap: Comparison | None = None
@@ -49,8 +51,12 @@ class Slice:
     @property
     def verdict(self) -> str:
         """Say whether they differ from the others, as far as can be told after so many looks."""
+        if self.undefined:
+            return f"undefined: {', '.join(self.undefined)} never vary here"
         if self.few or self.gap is None:
             return self.few
+        if math.isnan(self.gap.difference):
+            return "undefined: the others have no score"
         if not self.corrected <= LEVEL:
             return "no gap can be told"
         return "better than the others" if self.gap.difference > 0 else "worse than the others"
@@ -67,6 +73,7 @@ class Slice:
             "name": self.name,
             "clips": self.clips,
             "few": self.few or None,
+            "undefined": list(self.undefined),
             "mean_pearson": score,
             "mae": self.mae,
             "gap": gap,
@@ -114,47 +121,71 @@ def slice_scores(
     """
     outcome, predicted = stacked(runs, part)
     judged = Judged(run=runs[0], outcome=outcome, dataset=dataset, store=store, rows=rows_of(dataset, outcome.clips))
-    numbers = None if groups is None else groups.of_clips(outcome.clips)
+    said = _Said(
+        targets=runs[0].targets,
+        true=outcome.true,
+        predicted=predicted,
+        groups=None if groups is None else groups.of_clips(outcome.clips),
+        resamples=resamples,
+    )
     names = [*dataset.columns, *(name for name in KINDS if name not in dataset.columns)]
     for name in wanted:
         if name not in (*names, "all"):
             raise UnknownName("slice", name, [*names, "all"])
     chosen = names if "all" in wanted else list(dict.fromkeys(wanted))
-    found = [_sliced(cut_by(name, judged), outcome.true, predicted, numbers, resamples) for name in chosen]
-    return _corrected(found)
+    return _corrected([_sliced(cut_by(name, judged), said) for name in chosen])
 
 
-def _sliced(cut: Cut, true: Floats, predicted: Floats, groups: NDArray[np.intp] | None, resamples: int) -> Sliced:
-    slices = [_slice(name, cut, true, predicted, groups, resamples) for name in cut.sets]
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Said:
+    """What is known of all clips: labels, what every seed says, groups; and how often to draw."""
+
+    targets: tuple[str, ...]
+    true: Floats
+    predicted: Floats
+    groups: NDArray[np.intp] | None
+    resamples: int
+
+    def of(self, rows: Flags) -> tuple[Floats, dict[str, Any]]:
+        """Give what is said of some clips, and how they are resampled."""
+        groups = None if self.groups is None else self.groups[rows]
+        return self.predicted[:, rows], {"groups": groups, "resamples": self.resamples}
+
+
+def _sliced(cut: Cut, said: _Said) -> Sliced:
+    slices = [_slice(name, cut, said) for name in cut.sets]
     if len(slices) == 2 and slices[0].gap is not None:  # the second's is the same, turned round
         slices[1] = replace(slices[1], gap=None)
     return Sliced(by=cut.by, slices=tuple(slices), reason=cut.reason)
 
 
-def _slice(
-    name: str, cut: Cut, true: Floats, predicted: Floats, groups: NDArray[np.intp] | None, resamples: int
-) -> Slice:
+def _slice(name: str, cut: Cut, said: _Said) -> Slice:
     """Score a set of clips, or of labels: flags ``(clip,)`` or ``(clip, target)``."""
     inside = cut.sets[name]
     rows = inside if inside.ndim == 1 else inside.any(axis=1)
-    outside = cut.known & ~rows if inside.ndim == 1 else np.ones(len(rows), np.bool_)
     clips = int(rows.sum())
-    if few := too_few(rows, rows, groups):
+    if few := too_few(rows, rows, said.groups):
         return Slice(name=name, clips=clips, few=few)
-    kept = true if inside.ndim == 1 else np.where(inside, true, np.nan)
-    drawn = None if groups is None else groups[rows]
-    made = Slice(
+    true = (said.true if inside.ndim == 1 else np.where(inside, said.true, np.nan))[rows]
+    predicted, drawn = said.of(rows)
+    score = interval(true, predicted, **drawn)
+    return Slice(
         name=name,
         clips=clips,
-        mean_pearson=interval(kept[rows], predicted[:, rows], groups=drawn, resamples=resamples),
-        mae=float(np.mean([mae(kept[rows], seed[rows]) for seed in predicted])),
+        undefined=tuple(without_score(said.targets, true, score)),
+        mean_pearson=score,
+        mae=float(np.mean([mae(true, seed) for seed in predicted])),
+        gap=_gap(rows, cut.known & ~rows, said) if inside.ndim == 1 else None,
     )
-    if inside.ndim == 2 or too_few(rows, outside, groups):
-        return made
-    both = rows | outside
-    whole = None if groups is None else groups[both]
-    difference = gap_within(true[both], predicted[:, both], rows[both], groups=whole, resamples=resamples)
-    return replace(made, gap=difference)
+
+
+def _gap(inside: Flags, outside: Flags, said: _Said) -> Comparison | None:
+    """Compare the scores on both sides, if there are enough clips on either."""
+    if too_few(inside, outside, said.groups):
+        return None
+    both = inside | outside
+    predicted, drawn = said.of(both)
+    return gap_within(said.true[both], predicted, inside[both], **drawn)
 
 
 def _corrected(found: Sequence[Sliced]) -> tuple[Sliced, ...]:

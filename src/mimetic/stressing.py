@@ -7,15 +7,16 @@ paired with the same clips undisturbed, read in the same way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mimetic.batches import Ragged, load_tracks
-from mimetic.evaluation import Floats, stacked
+from mimetic.evaluation import Floats, stacked, without_score
 from mimetic.evidence.disturbances import DISTURBANCES
 from mimetic.evidence.intervals import Comparison, Interval, compare, holm, interval
 from mimetic.evidence.stress import Stress, deviation, disturbed, stresses
@@ -53,6 +54,8 @@ class Loss:
     @property
     def verdict(self) -> str:
         """Say whether it matters, as far as can be told after so many looks."""
+        if math.isnan(self.change.difference):
+            return "undefined"
         if not self.corrected <= LEVEL:
             return "no change can be told"
         return "worse" if self.change.difference < 0 else "better"
@@ -67,7 +70,10 @@ class Loss:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stressed:
-    """A system, undisturbed and under each stress; ``level`` is ``features`` or ``clips``."""
+    """A system, undisturbed and under each stress; ``level`` is ``features`` or ``clips``.
+
+    ``undefined`` are targets that have no score on these clips, disturbed or not, and why.
+    """
 
     recipe: str
     data: str
@@ -77,6 +83,7 @@ class Stressed:
     seeds: tuple[int, ...]
     undisturbed: Interval
     losses: tuple[Loss, ...]
+    undefined: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
     def as_json(self) -> Json:
@@ -86,6 +93,7 @@ class Stressed:
             **{name: getattr(self, name) for name in names},
             "seeds": list(self.seeds),
             "undisturbed": self.undisturbed.as_json(),
+            "undefined": dict(self.undefined),
             "stresses": [loss.as_json() for loss in self.losses],
         }
 
@@ -260,6 +268,7 @@ def _told(
     resamples: int,
 ) -> Stressed:
     true, groups = chosen.true, chosen.groups
+    undisturbed = interval(true, before, groups=groups, resamples=resamples)
     changes = [compare(true, scores, before, groups=groups, resamples=resamples) for scores in found.values()]
     corrected = holm([change.chance for change in changes]).tolist()
     losses = [
@@ -278,7 +287,8 @@ def _told(
         level=level,
         clips=len(chosen.clips),
         seeds=tuple(run.seed for run in runs),
-        undisturbed=interval(true, before, groups=groups, resamples=resamples),
+        undisturbed=undisturbed,
         losses=tuple(losses),
+        undefined=without_score(runs[0].targets, true, undisturbed),
         note=runs[0].note,
     )

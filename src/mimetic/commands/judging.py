@@ -155,6 +155,7 @@ def stress(
         console.print_json(found.as_json() | {"picture": None if picture is None else str(picture)})
     else:
         console.print_stressed(found)
+        console.print_lines(*(f"{name} has no score: {reason}" for name, reason in found.undefined.items()))
         console.print_lines(found.note or None, str(picture) if picture else None)
 
 
