@@ -13,13 +13,15 @@ The house, in the order of the river (a module imports only from those above it)
     licences                                             what has to be accepted
     spools store stocktaking                             tracks on disk
     reading assembling conveying                         clips through decoders and models
-    splits batches datasets                              who trains; tensors; who is in it
-    recipes network                                      what to train; its network
+    splits sharing batches datasets                      who trains; what clips share; tensors; who is in it
+    recipes network contributions                        what to train; its network; what each modality adds
     evidence                                             how far a score can be trusted
     runs extraction imports transcription                a recipe's folder; clips into the store, or into words
     training finetuning                                  the loop; the loop for extractors themselves
-    submission ledger evaluation                         the challenge's file; runs become numbers
-    prediction plots panels report                       raw clips in, scores out; one HTML page
+    submission ledger                                    the challenge's file
+    evaluation comparing cutting slicing                 runs become numbers; side by side; by kinds of clips
+    prediction stressing                                 raw clips in, scores out; what harms them
+    plots pictures panels report                         figures; one HTML page
     auditing                                             what is wrong with a data set
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
     calls                                                what the words of a call mean

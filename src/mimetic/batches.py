@@ -62,6 +62,14 @@ class Ragged:
         dtypes = {v.dtype for v in self.values if v is not None}
         self._dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
 
+    def holding(self, values: Sequence[NDArray[np.floating[Any]] | None]) -> Ragged:
+        """Give other clips, or the same ones changed, in the same columns and at the same rate."""
+        other = copy.copy(self)
+        other.values = list(values)
+        other.lengths = np.array([0 if v is None else len(v) for v in values], dtype=np.int64)
+        other._dtype = np.result_type(self._dtype, *{v.dtype for v in values if v is not None})
+        return other
+
     def beginning(self, seconds: float) -> Ragged:
         """Give no more of each clip than the rows of so many seconds; 0 for all of it."""
         rows = max(1, round(seconds * self.rate))

@@ -38,6 +38,7 @@ for command in (
     learning.finetune,
     judging.evaluate,
     judging.compare,
+    judging.stress,
     judging.report,
     judging.card,
     using.predict,

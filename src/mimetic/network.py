@@ -123,6 +123,28 @@ class Network(nn.Module):
         scores: Tensor = self.fusion(vectors, batch.lengths)
         return scores
 
+    def subsets(self, batch: Batch) -> Tensor:
+        """Score a batch with every subset of its modalities, the others missing: ``(subset, clip, target)``.
+
+        A subset's number has the bit ``1 << modality`` for each modality in it; what is not in it is missing like
+        anything that was never there. An encoder runs once, and one that the first modality asks with it and without.
+        """
+        vectors = [self._either(batch, modality) for modality in range(len(self.tokens))]
+        scores = []
+        for subset in range(2 ** len(self.tokens)):
+            there = [subset >> modality & 1 for modality in range(len(self.tokens))]
+            chosen = [of[own][there[0]] for of, own in zip(vectors, there, strict=True)]
+            scores.append(self.fusion(chosen, batch.lengths * batch.lengths.new_tensor(there)))
+        return torch.stack(scores)
+
+    def _either(self, batch: Batch, modality: int) -> list[list[Tensor]]:
+        """Encode one modality without it and with it; each where the first one, which may ask it, is missing or not."""
+        none = Batch(buckets=((),) * len(self.tokens), lengths=torch.zeros_like(batch.lengths))
+        if not self._branches[modality].queried:
+            return [[self._vectors(own, modality, [])] * 2 for own in (none, batch)]
+        asking = [self._vectors(first, 0, []) for first in (none, batch)]
+        return [[self._vectors(own, modality, [asked]) for asked in asking] for own in (none, batch)]
+
     def _vectors(self, batch: Batch, modality: int, before: Sequence[Tensor]) -> Tensor:
         """Encode one modality of the batch as ``(clip, out_dim)``, its token where it is missing."""
         branch = self._branches[modality]

@@ -10,19 +10,21 @@ by the run's network. What cannot be read is missing, as a modality dropped in t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from mimetic.batches import Ragged, load_tracks
+from mimetic.contributions import Contributions, contributions
 from mimetic.conveying import convey_here
 from mimetic.datasets import open_datasets
 from mimetic.devices import choose_device
 from mimetic.features import Feature
 from mimetic.licences import check_licences
 from mimetic.network import score_tracks
-from mimetic.reading import Taken
+from mimetic.reading import Taken, Through
 from mimetic.records import Clip, Dataset, Scores, Track
 from mimetic.runs import Run
 from mimetic.spools import Spool
@@ -33,6 +35,15 @@ AT_ONCE = 32
 
 NOTHING_MEASURED = {"faces": "no face found", "frames": "no movement to measure"}
 """Why a track that is there says nothing, by its view."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Reading:
+    """Clips as a run's network takes them: a track a feature, ``parts``, and the reasons why one is missing."""
+
+    clips: tuple[Clip, ...]
+    parts: tuple[Ragged, ...]
+    reasons: Sequence[Sequence[str | None]]
 
 
 def predict(
@@ -69,18 +80,35 @@ def predict(
         if a pretrained model's files are not to be had.
     """
     run = run if isinstance(run, Run) else Run(run)
+    return scores_of(run, read(run, clips, device=device, accepted=accepted, progress=progress))
+
+
+def read(
+    run: Run,
+    clips: Sequence[Clip | Path | str],
+    *,
+    device: str = "auto",
+    accepted: Collection[str] = (),
+    through: Through | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Reading:
+    """Read raw clips as the run's network takes them; arguments and errors are those of ``predict``.
+
+    ``through`` is what decoded pieces pass on their way to the extractors: what disturbs them, to see what comes of it.
+    """
     check_licences(run.features, accepted)
     asked = as_clips(clips)
     taken: list[dict[str, Taken]] = []
     shards = [asked[start : start + AT_ONCE] for start in range(0, len(asked), AT_ONCE)]
     progress(done := 0, len(asked))
-    for results in convey_here(run.features, shards, device=choose_device(device)):
+    for results in convey_here(run.features, shards, device=choose_device(device), through=through):
         taken += results or []
         done += results is None
         progress(done, len(asked))
     features = zip(run.features, run.dims, strict=True)
     parts = tuple(Ragged([_whole(clip[f.key].track) for clip in taken], dim) for f, dim in features)
-    return _scores(run, asked, parts, [[clip[f.key].reason for f in run.features] for clip in taken])
+    reasons = [[clip[f.key].reason for f in run.features] for clip in taken]
+    return Reading(clips=asked, parts=parts, reasons=reasons)
 
 
 def _whole(track: Track | Spool | None) -> Track | None:
@@ -91,7 +119,12 @@ def predict_dataset(run: Run, dataset: Dataset, store: Store) -> Scores:
     """Score every clip of a data set from the features in its store."""
     parts = tuple(load_tracks(store, feature, dataset) for feature in run.features)
     reasons = [[store[feature.key].reason(clip.id) for feature in run.features] for clip in dataset.clips]
-    return _scores(run, dataset.clips, parts, reasons)
+    return scores_of(run, Reading(clips=dataset.clips, parts=parts, reasons=reasons))
+
+
+def explain(run: Run, reading: Reading) -> Contributions:
+    """Say what each modality adds to the scores of clips that have been read."""
+    return contributions(run.network(), reading.parts, np.arange(len(reading.clips)), torch.device("cpu"))
 
 
 def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
@@ -108,9 +141,9 @@ def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
     return tuple(found)
 
 
-def _scores(
-    run: Run, clips: Sequence[Clip], parts: tuple[Ragged, ...], reasons: Sequence[Sequence[str | None]]
-) -> Scores:
+def scores_of(run: Run, reading: Reading) -> Scores:
+    """Score clips that have been read."""
+    clips, parts, reasons = reading.clips, reading.parts, reading.reasons
     values = score_tracks(run.network(), parts, np.arange(len(clips)), torch.device("cpu"))
     presence = np.stack([part.lengths > 0 for part in parts], axis=1)
     told = [_told(run.features, has, why) for has, why in zip(presence, reasons, strict=True)]

@@ -10,7 +10,7 @@ of their pairs of words in common). A clip of which nobody knows stands for itse
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +114,7 @@ def groups_of(dataset: Dataset, by: str) -> Rows:
         for a column that the data set does not have.
     """
     if by == TRANSCRIPT and by not in dataset.columns:
-        groups = script_groups([_text(clip) for clip in dataset.clips])
+        groups = script_groups([text or "" for text in texts_of(dataset.clips)])
     else:
         said = np.array(dataset.column(by))
         groups = np.unique(said, return_inverse=True)[1].astype(np.intp)
@@ -124,8 +124,13 @@ def groups_of(dataset: Dataset, by: str) -> Rows:
     return groups
 
 
-def _text(clip: Clip) -> str:
+def texts_of(clips: Sequence[Clip]) -> list[str | None]:
+    """Give what is said in each clip; ``None`` where there is no transcript that can be read."""
+    return [_text(clip) for clip in clips]
+
+
+def _text(clip: Clip) -> str | None:
     try:
         return read_words(clip).text
     except ClipError:
-        return ""
+        return None

@@ -79,42 +79,26 @@ def predict(
     run: RunFolder,
     clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Media files or folders.")],
     words: WordsFile = None,
+    explained: Annotated[bool, typer.Option("--explain", help="Say what each modality adds to each score.")] = False,
     device: Device = "auto",
     accept: Accept = "",
     as_json: AsJson = False,
 ) -> None:
     """Score clips: a number for each target, or the reason why not."""
     from mimetic import calls, console
-    from mimetic.prediction import as_clips
-    from mimetic.prediction import predict as run_prediction
+    from mimetic.prediction import as_clips, explain, read, scores_of
     from mimetic.runs import Run
 
     opened, asked = Run(run), calls.worded_clips(as_clips(clips), words)
     with console.bars() as bars:
-        scores = run_prediction(
-            opened, asked, device=device, accepted=calls.names_in(accept), progress=bars.counter("scoring")
-        )
-    rows = list(zip(asked, scores.values.tolist(), scores.modalities, scores.errors, strict=True))
+        reading = read(opened, asked, device=device, accepted=calls.names_in(accept), progress=bars.counter("scoring"))
+    scores = scores_of(opened, reading)
+    added = explain(opened, reading) if explained else None
+    rows = calls.scored(reading.clips, scores, opened.recipe.modalities, added)
     if as_json:
-        console.print_json(
-            [
-                {
-                    "clip": clip.id,
-                    "path": None if clip.path is None else str(clip.path),
-                    "scores": None if error else dict(zip(scores.targets, values, strict=True)),
-                    "intervals": None,
-                    "modalities": dict(modalities),
-                    "error": error,
-                }
-                for clip, values, modalities, error in rows
-            ]
-        )
+        console.print_json(rows)
     else:
-        cells = [
-            (clip.id, *("" if error else console.figure(value) for value in values), calls.not_used(modalities, error))
-            for clip, values, modalities, error in rows
-        ]
-        console.print_table(["clip", *scores.targets, "not used"], cells)
+        console.print_scores(rows, scores.targets)
         console.print_lines(opened.note or None)
     if any(scores.errors):
         raise typer.Exit(FELL_SHORT)

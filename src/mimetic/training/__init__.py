@@ -94,6 +94,7 @@ def _facts(recipe: Recipe, material: Material, trainer: Trainer) -> Json:
             "clips": len(dataset.clips),
             "note": dataset.note,
             "fingerprint": material.fingerprints["data"],
+            "shared": material.shared,
         },
         "split": {
             "name": split.name,

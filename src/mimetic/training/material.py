@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from mimetic.features import Feature, feature
 from mimetic.recipes import Recipe
 from mimetic.records import BadData, Dataset, Json
 from mimetic.runs import FORMAT, Signature
+from mimetic.sharing import shared
 from mimetic.splits import Split, split_dataset
 from mimetic.store import Store, digest
 from mimetic.tuned import read_tuned
@@ -25,7 +27,7 @@ from mimetic.tuned import read_tuned
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Material:
-    """A data set as one recipe sees it: tracks by part, labels, split, and what signs them."""
+    """A data set as one recipe sees it: tracks by part, labels, split, what signs them; and what its clips share."""
 
     dataset: Dataset
     split: Split
@@ -33,6 +35,7 @@ class Material:
     identities: tuple[Json, ...]
     labels: Tensor
     fingerprints: Mapping[str, str]
+    shared: Json
 
     def sign(self, recipe: Recipe, seed: int) -> Signature:
         """Give the signature of a recipe trained on this."""
@@ -81,7 +84,12 @@ class Shelf:
             identities=tuple(self._identities[key] for key in keys),
             labels=torch.from_numpy(self.dataset.labels.astype(np.float32)),
             fingerprints=fingerprints,
+            shared=self._shared,
         )
+
+    @cached_property
+    def _shared(self) -> Json:
+        return shared(self.dataset)
 
     def _split(self, name: str) -> Split:
         if name not in self._splits:
