@@ -77,7 +77,8 @@ class Branch(nn.Module):
         """Fit what prepares rows on these clips, if anything has to be."""
         if isinstance(self.standardise, Standardise):
             tracks = (ragged.values[clip] for clip in clips)
-            self.standardise.fit(self._lengths(torch.from_numpy(t.astype("float64"))) for t in tracks if t is not None)
+            rows = (torch.from_numpy(track.astype("float64")) for track in tracks if track is not None and len(track))
+            self.standardise.fit(map(self._lengths, rows))
 
     def prepare(self, values: Tensor) -> Tensor:
         """Turn rows ``(clip, time, dim)`` as they are stored into rows as the encoder takes them."""
