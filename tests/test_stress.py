@@ -128,7 +128,9 @@ def test_a_target_without_a_score_is_named_and_nothing_is_claimed(
 ) -> None:
     dataset, store, runs = planted_runs
     run = Run(runs[0].path)
-    run.outcome.true[:, 2] = 0.25
+    true = run.outcome.true.copy()
+    true[:, 2] = 0.25
+    run.outcome = replace(run.outcome, true=true)
     found = stress_features([run], dataset, store, resamples=50)
     assert found.undefined == {"Joy": "all its labels are 0.25"}
     assert {loss.verdict for loss in found.losses} == {"undefined"}
