@@ -6,7 +6,7 @@ NaN carry no measurement and are left out, as frames without a face are; a clip 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,10 @@ class Modalities:
         """The modalities that are arrays, at least one clip's."""
         return [name for name, width in self.widths.items() if width]
 
-    def __iter__(self) -> Any:
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
     def __len__(self) -> int:
@@ -79,6 +82,16 @@ class Modalities:
     def with_arrays(self, name: str, values: Sequence[Value]) -> Modalities:
         """Give the same clips with one more modality."""
         return self._of({**self._values, name: _checked(name, values)})
+
+    def joined(self, others: Modalities) -> Modalities:
+        """Give these clips and then others; a modality that one side does not have is missing there."""
+        names = dict.fromkeys([*self, *others])
+        return Modalities(
+            {
+                name: [value for side in (self, others) for value in (side[name] if name in side else [None] * len(side))]
+                for name in names
+            }
+        )
 
     def present(self, name: str) -> NDArray[np.bool_]:
         """Tell which clips have a modality, ``(clip,)``."""

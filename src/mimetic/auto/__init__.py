@@ -11,8 +11,9 @@ beats it. The residuals of the same predictions give the intervals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 
 from mimetic.auto.members import Floats, Member
 from mimetic.modalities import Modalities
+from mimetic.recipes import Recipe
 from mimetic.records import BadData, Entry, Json, find
 from mimetic.scores import pearson
-from mimetic.stacking import Margins, Mixture, choose_mixture, conformal, deal_folds, mean_defined
+from mimetic.stacking import Margins, Mixture, choose_mixture, conformal, deal_folds, fit_mixture, mean_defined
 
 FOLDS = 5
 """Folds that every member is fitted on."""
@@ -31,6 +33,8 @@ KINDS: dict[str, Entry] = {
     "statistics": Entry(target="mimetic.auto.statistics:Statistics", about="clip statistics with ridge"),
     "texts": Entry(target="mimetic.auto.texts:Texts", about="words and letters of a text with ridge"),
     "nets": Entry(target="mimetic.auto.nets:Nets", about="two-stage networks on clip statistics"),
+    "floor": Entry(target="mimetic.auto.hashes:Floor", about="the line to beat: statistics and hashed texts with ridge"),
+    "recipe": Entry(target="mimetic.auto.trained:Trained", about="a recipe's network, on arrays as they are"),
 }
 """The members that there are."""
 
@@ -121,6 +125,11 @@ def fit_auto(
     fitted = list(_members(clips, labels, folds, groups, seed, device, tell))
     if not fitted:
         raise BadData("no clip has anything to learn from", remedy="Give arrays, or texts with words.")
+    return _mixed(fitted, labels, folds)
+
+
+def _mixed(fitted: Sequence[tuple[Member, Floats]], labels: Floats, folds: NDArray[np.intp]) -> tuple[Auto, Floats]:
+    """Mix members by their fair predictions; give what the mixture says of the clips, fairly too."""
     fair = np.stack([predicted for _, predicted in fitted])
     members = tuple(member for member, _ in fitted)
     best, mixture, mixed, scores = choose_mixture(fair, labels, folds)
@@ -149,32 +158,80 @@ def _members(
     """Fit one member after the other; give each with its fair predictions."""
     from mimetic.auto.nets import FEWEST, fit_nets
     from mimetic.auto.statistics import fit_statistics
-    from mimetic.auto.texts import fit_texts
+    from mimetic.auto.texts import UNITS, fit_texts
 
     arrays = clips.arrays
     for names in [[name] for name in arrays] + ([arrays] if len(arrays) > 1 else []):
         tell(f"ridge on {' + '.join(names)}")
         yield fit_statistics(clips, names, labels, folds)
-    for name in clips.texts:
-        tell(f"ridge on words and letters of {name}")
-        if (found := fit_texts(clips, name, labels, folds)) is not None:
+    for name, unit in product(clips.texts, UNITS):
+        tell(f"ridge on {unit} of {name}")
+        if (found := fit_texts(clips, name, unit, labels, folds)) is not None:
             yield found
     if arrays and np.count_nonzero(~np.isnan(labels).all(axis=1)) >= FEWEST:
         tell(f"networks on {' + '.join(arrays)}")
         yield fit_nets(clips, arrays, labels, folds, groups, seed=seed, device=device)
 
 
-def floor(
+def fit_floor(
     clips: Modalities, labels: Floats, groups: NDArray[np.intp] | None = None, *, seed: int = 0
-) -> tuple[Member, Floats, float]:
-    """Fit the line to beat: clip statistics (or words, where there are only texts) with ridge, in seconds.
+) -> tuple[Auto, Floats]:
+    """Fit the line to beat: ridge on clip statistics, texts as hashed words and letters, all side by side; in seconds.
 
     Returns
     -------
-    the model, its fair predictions ``(clip, target)``, and their mean Pearson.
+    as ``fit_auto``.
     """
-    from mimetic.auto.statistics import fit_statistics
+    from mimetic.auto.hashes import fit_hashes
 
-    folds = deal_folds(np.arange(len(clips)) if groups is None else groups, FOLDS, seed=seed)
-    member, predicted = fit_statistics(clips, clips.arrays, labels, folds)
-    return member, predicted, mean_defined(pearson(labels, predicted))
+    groups = np.arange(len(clips)) if groups is None else groups
+    folds = deal_folds(groups, FOLDS, seed=seed)
+    member, predicted = fit_hashes(clips, labels, folds)
+    return _mixed([(member, predicted)], labels, folds)
+
+
+def fit_recipe_fairly(
+    recipe: Recipe,
+    clips: Modalities,
+    labels: Floats,
+    groups: NDArray[np.intp] | None = None,
+    *,
+    held: tuple[Modalities, Floats] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+) -> tuple[Auto, Floats]:
+    """Train a recipe's network on arrays, calibrated and with intervals from the clips that chose its epoch.
+
+    Those are ``held``, or else a sixth of the clips, whole groups.
+
+    Returns
+    -------
+    the model, and its predictions ``(clip, target)`` of those of ``clips`` that did not train it; NaN for the others.
+    """
+    from mimetic.auto.trained import Trained
+    from mimetic.fitting import fit_recipe, recipe_on
+
+    recipe, modalities = recipe_on(recipe, clips)
+    known = ~np.isnan(labels).all(axis=1)
+    folds = deal_folds(np.arange(len(clips)) if groups is None else groups, 6, seed=seed)
+    count = len(clips)
+    if held is not None:
+        clips, labels = clips.joined(held[0]), np.concatenate([labels, held[1]])
+        known = np.concatenate([known, ~np.isnan(held[1]).all(axis=1)])
+        folds = np.concatenate([np.ones(count, np.intp), np.zeros(len(held[1]), np.intp)])
+    train, valid = np.flatnonzero((folds != 0) & known), np.flatnonzero((folds == 0) & known)
+    member = Trained(fit=fit_recipe(recipe, modalities, clips, labels, train, valid, seed=seed, device=device))
+    said = member.predict(clips)
+    mixture = fit_mixture(said[None][:, valid], labels[valid], "0")
+    fair = np.full((count, labels.shape[1]), np.nan)
+    own = valid[valid < count]
+    mixed = mixture.mix(said[None])
+    fair[own] = mixed[own]
+    score = mean_defined(pearson(labels[valid], mixed[valid]))
+    return Auto(
+        members=(member,),
+        mixture=mixture,
+        margins=conformal(labels[valid], mixed[valid], source="residuals of the clips that chose the epoch"),
+        chosen=member.name,
+        scores={member.name: score},
+    ), fair

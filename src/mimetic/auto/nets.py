@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mimetic.auto.members import Arrays, Floats
+from mimetic.auto.trained import arrays_of, describe, restore
 from mimetic.fitting import Fitted, fit_recipe, own_feature
 from mimetic.modalities import Modalities
-from mimetic.network import Network
 from mimetic.pooling import Pooling
-from mimetic.recipes import Fit, Part, Recipe, as_json, from_json
+from mimetic.recipes import Fit, Part, Recipe
 from mimetic.records import Json
 from mimetic.stacking import deal_folds
 
@@ -52,39 +51,15 @@ class Nets:
         return mean
 
     def saved(self) -> tuple[Json, Arrays]:
-        """Give the recipe as JSON; the weights, and each network's scale, as arrays."""
-        arrays: dict[str, NDArray[Any]] = {}
-        for place, fit in enumerate(self.fits):
-            arrays |= {f"{place}.{name}": value.numpy() for name, value in fit.network.state_dict().items()}
-            arrays |= {f"{place}:level": fit.level, f"{place}:spread": fit.spread}
-        first = self.fits[0]
-        told = {"widths": list(first.widths), "targets": len(first.level), "networks": len(self.fits)}
+        """Give blocks and recipe as JSON; what was learned as arrays."""
         blocks = [list(block) for block in self.pooling.blocks]
-        return {"blocks": blocks, "recipe": as_json(first.recipe), **told}, arrays
+        return {"blocks": blocks, **describe(self.fits)}, arrays_of(self.fits)
 
     @classmethod
     def restored(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Nets:
         """Build it from what ``saved`` gave."""
         pooling = Pooling(tuple((str(name), int(width), int(count)) for name, width, count in config["blocks"]))
-        recipe = from_json(config["recipe"], where="a saved model")
-        fits = tuple(_restored(recipe, pooling, config, arrays, place) for place in range(config["networks"]))
-        return cls(pooling=pooling, fits=fits)
-
-
-def _restored(
-    recipe: Recipe, pooling: Pooling, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], place: int
-) -> Fitted:
-    network = Network(recipe, config["widths"], config["targets"])
-    own = {name.partition(".")[2]: value for name, value in arrays.items() if name.startswith(f"{place}.")}
-    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in own.items()})
-    return Fitted(
-        recipe=recipe,
-        modalities=tuple(name for name, _, _ in pooling.blocks),
-        widths=tuple(config["widths"]),
-        network=network.eval(),
-        level=arrays[f"{place}:level"],
-        spread=arrays[f"{place}:spread"],
-    )
+        return cls(pooling=pooling, fits=restore(config, arrays))
 
 
 def fit_nets(

@@ -1,4 +1,8 @@
-"""Texts with ridge: how often words, pairs of words and pieces of words are used, weighed by how rare they are."""
+"""Texts with ridge: how often words, or pieces of words, are used, weighed by how rare they are.
+
+Words and letters are two members: a mixture of both is better than a ridge on both side by side, where the many pieces
+outweigh the words.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from mimetic.auto.members import Arrays, Floats
@@ -20,7 +23,10 @@ UNITS: dict[str, dict[str, Any]] = {
     "words": {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\w+(?:'\w+)*"},
     "letters": {"analyzer": "char_wb", "ngram_range": (2, 5)},
 }
-"""What is counted: words and pairs of them; two to five letters in a row, within words."""
+"""What can be counted: words and pairs of them; two to five letters in a row, within words."""
+
+MANY = 50
+"""Texts from which on a term has to be in two of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -29,67 +35,60 @@ class Texts:
 
     kind: ClassVar[str] = "texts"
     modality: str
-    counters: Mapping[str, TfidfVectorizer]
+    unit: str
+    counter: TfidfVectorizer
     ridge: Ridge
     prior: Floats
 
     @property
     def name(self) -> str:
         """What it is, and of which modality."""
-        return f"ridge on words and letters of {self.modality}"
+        return f"ridge on {self.unit} of {self.modality}"
 
     def predict(self, clips: Modalities) -> Floats:
         """Give ``(clip, target)``."""
         values: Sequence[Value] = clips[self.modality] if self.modality in clips else [None] * len(clips)
-        has = np.array([isinstance(value, str) for value in values], dtype=bool)
-        counted = hstack([counter.transform(_texts(values)) for counter in self.counters.values()]).tocsr()
-        predicted: Floats = np.where(has[:, None], self.ridge.predict(counted), self.prior)
-        return predicted
+        predicted = self.ridge.predict(self.counter.transform(_texts(values)))
+        return np.where(_has(values)[:, None], predicted, self.prior)
 
     def saved(self) -> tuple[Json, Arrays]:
-        """Give the vocabularies as JSON; what was learned as arrays."""
-        terms = {unit: counter.get_feature_names_out().tolist() for unit, counter in self.counters.items()}
-        rarity = {f"idf.{unit}": counter.idf_ for unit, counter in self.counters.items()}
+        """Give the vocabulary as JSON; what was learned as arrays."""
+        told = {"modality": self.modality, "unit": self.unit, "terms": self.counter.get_feature_names_out().tolist()}
         learned = {"weights": self.ridge.weights, "intercept": self.ridge.intercept, "alphas": self.ridge.alphas}
-        return {"modality": self.modality, "terms": terms}, {**rarity, **learned, "prior": self.prior}
+        return told, {"idf": self.counter.idf_, "prior": self.prior, **learned}
 
     @classmethod
     def restored(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Texts:
         """Build it from what ``saved`` gave."""
-        counters = {}
-        for unit, terms in config["terms"].items():
-            counters[unit] = _counter(unit, vocabulary=terms)
-            counters[unit].idf_ = arrays[f"idf.{unit}"]
+        counter = _counter(config["unit"], vocabulary=config["terms"])
+        counter.idf_ = arrays["idf"]
         ridge = Ridge(**{name: arrays[name] for name in ("weights", "intercept", "alphas")})
-        return cls(modality=str(config["modality"]), counters=counters, ridge=ridge, prior=arrays["prior"])
+        return cls(
+            modality=config["modality"], unit=config["unit"], counter=counter, ridge=ridge, prior=arrays["prior"]
+        )
 
 
 def fit_texts(
-    clips: Modalities, modality: str, labels: Floats, folds: NDArray[np.intp]
+    clips: Modalities, modality: str, unit: str, labels: Floats, folds: NDArray[np.intp]
 ) -> tuple[Texts, Floats] | None:
     """Fit a ridge on the terms of one modality's texts; give it with its fair predictions, ``(clip, target)``.
 
-    ``None`` where the texts have no words. The vocabulary is all texts': it does not know the labels.
+    ``None`` where the texts have no terms. The vocabulary is all texts': it does not know the labels.
     """
-    values = clips[modality]
-    has = np.array([isinstance(value, str) for value in values], dtype=bool)
-    texts = _texts(values)
-    fewest = 2 if np.count_nonzero(has) > 50 else 1
-    counters, counted = {}, []
-    for unit in UNITS:
-        counter = _counter(unit, min_df=fewest)
-        try:
-            counted.append(counter.fit_transform(texts))
-        except ValueError:  # an empty vocabulary
-            continue
-        counters[unit] = counter
-    if not counters:
+    has = _has(clips[modality])
+    counter = _counter(unit, min_df=2 if np.count_nonzero(has) > MANY else 1)
+    try:
+        counted = counter.fit_transform(_texts(clips[modality]))
+    except ValueError:  # an empty vocabulary
         return None
-    known = np.where(has[:, None], labels, np.nan)
-    ridge, predicted = fit_ridge(csr_matrix(hstack(counted)), known, folds)
+    ridge, predicted = fit_ridge(counted, np.where(has[:, None], labels, np.nan), folds)
     prior = _means(labels)
-    member = Texts(modality=modality, counters=counters, ridge=ridge, prior=prior)
+    member = Texts(modality=modality, unit=unit, counter=counter, ridge=ridge, prior=prior)
     return member, np.where(has[:, None], predicted, prior)
+
+
+def _has(values: Sequence[Value]) -> NDArray[np.bool_]:
+    return np.array([isinstance(value, str) for value in values], dtype=bool)
 
 
 def _texts(values: Sequence[Value]) -> list[str]:
