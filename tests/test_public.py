@@ -10,7 +10,7 @@ import pytest
 import mimetic
 
 NAMES = [
-    "Clip", "Recipe", "Run", "Scores", "Store", "Track", "ccc", "compare", "evaluate", "extract", "interval",
+    "Clip", "Modalities", "MultimodalRegressor", "Recipe", "Run", "Scores", "Store", "Track", "ccc", "compare", "evaluate", "extract", "interval",
     "load", "open_dataset", "pearson", "predict", "train",
 ]  # fmt: skip
 

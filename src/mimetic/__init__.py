@@ -18,8 +18,11 @@ The house, in the order of the river (a module imports only from those above it)
     evidence                                             how far a score can be trusted
     runs extraction imports transcription                a recipe's folder; clips into the store, or into words
     training submission ledger evaluation                the loop; the challenge's file; runs become numbers
+    modalities ridge pooling stacking                    clips as arrays; lines through them; many models as one
+    fitting auto sentences automatic                     recipes on arrays; all that the data allow, mixed; as a run
     prediction plots panels report                       raw clips in, scores out; one HTML page
     auditing                                             what is wrong with a data set
+    estimator                                            the river for arrays: scikit-learn's conventions
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
     calls                                                what the words of a call mean
     commands                                             the commands, by what they are for
@@ -34,10 +37,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mimetic.datasets import open_dataset as open_dataset
+    from mimetic.estimator import MultimodalRegressor as MultimodalRegressor
     from mimetic.evaluation import evaluate as evaluate
     from mimetic.evidence.intervals import compare as compare
     from mimetic.evidence.intervals import interval as interval
     from mimetic.extraction import extract as extract
+    from mimetic.modalities import Modalities as Modalities
     from mimetic.prediction import predict as predict
     from mimetic.recipes import Recipe as Recipe
     from mimetic.records import Clip as Clip
@@ -54,6 +59,8 @@ __version__ = version("mimetic")
 
 _HOME = {
     "Clip": "records",
+    "Modalities": "modalities",
+    "MultimodalRegressor": "estimator",
     "Recipe": "recipes",
     "Run": "runs",
     "Scores": "records",

@@ -16,7 +16,7 @@ from mimetic.console import figure
 from mimetic.datasets import with_words
 from mimetic.features import LIGHT, Feature, feature, features
 from mimetic.recipes import Recipe
-from mimetic.records import BadData, Clip, Dataset, Json, UsageError
+from mimetic.records import BadData, Clip, Dataset, Json, Scores, UsageError
 from mimetic.runs import Run
 from mimetic.store import Store
 from mimetic.training import Watch
@@ -145,6 +145,13 @@ def run_as_json(run: Run) -> Json:
         "best_epoch": run.config["best_epoch"],
         "mean_pearson": best_score(run),
     }
+
+
+def intervals_as_json(scores: Scores, place: int) -> Json | None:
+    """Give the intervals of one clip as ``predict --json`` prints them, by target; an end that is infinite is null."""
+    if scores.intervals is None:
+        return None
+    return dict(zip(scores.targets, scores.intervals[place].tolist(), strict=True))
 
 
 def not_used(modalities: Mapping[str, str], error: str | None) -> str:

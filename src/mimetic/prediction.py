@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from mimetic.automatic import as_modalities, load_auto
 from mimetic.batches import Ragged, load_tracks
 from mimetic.conveying import convey_here
 from mimetic.datasets import open_datasets
@@ -24,8 +26,9 @@ from mimetic.licences import check_licences
 from mimetic.network import score_tracks
 from mimetic.reading import Taken
 from mimetic.records import Clip, Dataset, Scores, Track
-from mimetic.runs import Run
+from mimetic.runs import NETWORK, Run
 from mimetic.spools import Spool
+from mimetic.stacking import Margins, conformal
 from mimetic.store import Store
 
 AT_ONCE = 32
@@ -111,7 +114,7 @@ def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
 def _scores(
     run: Run, clips: Sequence[Clip], parts: tuple[Ragged, ...], reasons: Sequence[Sequence[str | None]]
 ) -> Scores:
-    values = score_tracks(run.network(), parts, np.arange(len(clips)), torch.device("cpu"))
+    values = _values(run, parts)
     presence = np.stack([part.lengths > 0 for part in parts], axis=1)
     told = [_told(run.features, has, why) for has, why in zip(presence, reasons, strict=True)]
     errors = [_error(clip, of) if not any(has) else None for clip, of, has in zip(clips, told, presence, strict=True)]
@@ -121,7 +124,27 @@ def _scores(
         values=values,
         modalities=tuple(told),
         errors=tuple(errors),
+        intervals=None if (margins := margins_of(run)) is None else margins.around(values),
     )
+
+
+def _values(run: Run, parts: tuple[Ragged, ...]) -> NDArray[np.float64]:
+    if run.kind == NETWORK:
+        return score_tracks(run.network(), parts, np.arange(len(parts[0].values)), torch.device("cpu"))
+    return load_auto(run).predict(as_modalities(run.features, parts))
+
+
+def margins_of(run: Run) -> Margins | None:
+    """Give how far a run's scores may be off: out of fold if it says so itself, else on its validation clips.
+
+    A network's epoch was chosen on those, so that its intervals are a little narrow. ``None`` where there are none.
+    """
+    if (told := run.config.get("auto")) is not None:
+        return Margins.from_json(told["margins"])
+    valid = run.outcome.part("valid")
+    if np.isnan(valid.true).all():
+        return None
+    return conformal(valid.true, valid.predicted, source="residuals of the validation clips, which chose the epoch")
 
 
 def _told(features: Sequence[Feature], has: Sequence[bool], why: Sequence[str | None]) -> dict[str, str]:

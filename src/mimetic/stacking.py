@@ -185,7 +185,8 @@ def _slope(predicted: Floats, target: Floats) -> float:
 def choose_mixture(predicted: Floats, labels: Floats, folds: Rows) -> tuple[str, Mixture, Floats, dict[str, float]]:
     """Choose among members alone and mixtures of them by the mean Pearson on folds that the weights have not seen.
 
-    A mixture is taken only where it is better than the best member alone.
+    A mixture is taken only where it is better than the best member alone. Correlations are taken within folds, and
+    averaged: over all folds together they would be drawn below zero, as a fold's prediction leans to the others' mean.
 
     Returns
     -------
@@ -194,7 +195,7 @@ def choose_mixture(predicted: Floats, labels: Floats, folds: Rows) -> tuple[str,
     """
     names = [str(place) for place in range(len(predicted))] + (list(MIXTURES) if len(predicted) > 1 else [])
     fair = {name: _mixed_fairly(predicted, labels, folds, name) for name in names}
-    scores = {name: mean_defined(pearson(labels, values)) for name, values in fair.items()}
+    scores = {name: mean_within(labels, values, folds) for name, values in fair.items()}
     best = max(names, key=lambda name: scores[name])
     return best, fit_mixture(predicted, labels, best), fair[best], scores
 
@@ -203,6 +204,12 @@ def _mixed_fairly(predicted: Floats, labels: Floats, folds: Rows, how: str) -> F
     return predict_out_of_fold(
         lambda learn, held: fit_mixture(predicted[:, learn], labels[learn], how).mix(predicted[:, held]), folds
     )
+
+
+def mean_within(labels: Floats, predicted: Floats, folds: Rows) -> float:
+    """Give the mean over folds of the mean Pearson within each."""
+    parts = [folds == fold for fold in np.unique(folds)]
+    return float(np.mean([mean_defined(pearson(labels[rows], predicted[rows])) for rows in parts]))
 
 
 def mean_defined(scores: Floats) -> float:

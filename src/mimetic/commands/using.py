@@ -85,7 +85,7 @@ def predict(
 ) -> None:
     """Score clips: a number for each target, or the reason why not."""
     from mimetic import calls, console
-    from mimetic.prediction import as_clips
+    from mimetic.prediction import as_clips, margins_of
     from mimetic.prediction import predict as run_prediction
     from mimetic.runs import Run
 
@@ -102,11 +102,11 @@ def predict(
                     "clip": clip.id,
                     "path": None if clip.path is None else str(clip.path),
                     "scores": None if error else dict(zip(scores.targets, values, strict=True)),
-                    "intervals": None,
+                    "intervals": None if error else calls.intervals_as_json(scores, place),
                     "modalities": dict(modalities),
                     "error": error,
                 }
-                for clip, values, modalities, error in rows
+                for place, (clip, values, modalities, error) in enumerate(rows)
             ]
         )
     else:
@@ -115,7 +115,9 @@ def predict(
             for clip, values, modalities, error in rows
         ]
         console.print_table(["clip", *scores.targets, "not used"], cells)
-        console.print_lines(opened.note or None)
+        margins = margins_of(opened)
+        told = None if margins is None else f"{margins.level:.0%} intervals (--json) are from {margins.source}"
+        console.print_lines(opened.note or None, told)
     if any(scores.errors):
         raise typer.Exit(FELL_SHORT)
 
