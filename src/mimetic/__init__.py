@@ -13,7 +13,7 @@ The house, in the order of the river (a module imports only from those above it)
     licences                                             what has to be accepted
     spools store stocktaking                             tracks on disk
     reading assembling conveying                         clips through decoders and models
-    splits batches datasets                              who trains; tensors; who is in it
+    splits batches datasets introducing                  who trains; tensors; who is in it; and which column is what
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
     runs extraction imports transcription                a recipe's folder; clips into the store, or into words

@@ -46,7 +46,7 @@ LETTERS = "letters"
 MEDIA = ("logmel", "face-appearance", "motion-blocks")
 """What is extracted from media files, as it needs no model."""
 
-PEOPLE = ("person", "subject", "participant", "speaker", "actor", "user", "group", "session", "script")
+PEOPLE = ("group", "person", "subject", "participant", "speaker", "actor", "user", "session", "script")
 """Columns that say which clips belong together, the first that a data set has."""
 
 
@@ -157,8 +157,9 @@ def _facts(
         "auto": {
             "grouped_by": column,
             "sentences": any(part.feature == EXTRACTOR for part in recipe.parts),
-            **{name: config[name] for name in ("chosen", "scores", "margins")},
+            **{name: config[name] for name in ("chosen", "scores")},
         },
+        "margins": config["margins"],
     }
 
 
@@ -211,4 +212,4 @@ def load_auto(run: Run) -> Auto:
         arrays = load_file(path)
     with run.whole(MEMBERS) as path:
         members = json.loads(path.read_text("utf-8"))
-    return Auto.restored({**run.config["auto"], "members": members}, arrays)
+    return Auto.restored({**run.config, **run.config["auto"], "members": members}, arrays)

@@ -20,6 +20,7 @@ from mimetic.automatic import as_modalities, load_auto
 from mimetic.batches import Ragged, load_tracks
 from mimetic.conveying import convey_here
 from mimetic.datasets import open_datasets
+from mimetic.datasets.table import open_clips
 from mimetic.devices import choose_device
 from mimetic.features import Feature
 from mimetic.licences import check_licences
@@ -98,12 +99,14 @@ def predict_dataset(run: Run, dataset: Dataset, store: Store) -> Scores:
 
 
 def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
-    """Give what was asked for as clips: a folder stands for the media in it, a missing file for itself."""
+    """Give what was asked for as clips: a folder or a CSV stands for its clips, a missing file for itself."""
     found: list[Clip] = []
     for clip in clips:
         path = None if isinstance(clip, Clip) else Path(clip)
         if isinstance(clip, Clip):
             found.append(clip)
+        elif path is not None and path.suffix.lower() == ".csv" and path.is_file():
+            found += open_clips(path).clips
         elif path is not None and path.is_dir():
             found += open_datasets([path]).clips
         elif path is not None:
@@ -139,8 +142,8 @@ def margins_of(run: Run) -> Margins | None:
 
     A network's epoch was chosen on those, so that its intervals are a little narrow. ``None`` where there are none.
     """
-    if (told := run.config.get("auto")) is not None:
-        return Margins.from_json(told["margins"])
+    if (told := run.config.get("margins")) is not None:
+        return Margins.from_json(told)
     valid = run.outcome.part("valid")
     if np.isnan(valid.true).all():
         return None

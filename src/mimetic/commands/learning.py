@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mimetic.commands.arguments import Accept, AsJson, Data, Device, StoreFolder, WordsFile, Workers
+from mimetic.commands.arguments import Accept, AsJson, Data, Device, RunFolder, StoreFolder, WordsFile, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +88,41 @@ def train(
             for seed in numbers
         ]
     _print_runs(runs, as_json=as_json)
+
+
+def refit(
+    run: RunFolder,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Where the new run goes.")] = Path("refits"),
+    store: StoreFolder = None,
+    words: WordsFile = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train a run once more, on all labelled clips, for as many epochs as were best. It has no validation score."""
+    from dataclasses import replace
+
+    from mimetic import calls, console
+    from mimetic.automatic import ABOUT, train_automatically
+    from mimetic.datasets import open_dataset
+    from mimetic.devices import choose_device
+    from mimetic.runs import Run
+    from mimetic.splits import ALL
+    from mimetic.training.material import Shelf
+    from mimetic.training.refitting import refit as run_refit
+
+    opened, dataset = Run(run), calls.worded(open_dataset(data), words)
+    shelf, device = Shelf(dataset, calls.store_of(dataset, store)), choose_device(device)
+    with console.bars() as bars:
+        if opened.kind in ABOUT:
+            recipe, tell = replace(opened.recipe, split=ALL), bars.status("training")
+            new = train_automatically(shelf, recipe, out, seed=opened.seed, device=device, tell=tell)
+        else:
+            new = run_refit(opened, shelf, out, device=device)
+    if as_json:
+        console.print_json({**calls.run_as_json(new), "refit_of": str(opened.path)})
+    else:
+        console.print_lines(str(new.path), "no validation score: trained on all labelled clips")
 
 
 def _print_runs(runs: Sequence[Run], *, as_json: bool) -> None:

@@ -73,10 +73,19 @@ class Trainer:
             groups.append({"params": branches, "lr": rate * self.recipe.adapt if self.recipe.before else rate})
         return torch.optim.AdamW(groups, lr=rate, weight_decay=self.fit.decay, fused=self.device.type != "mps")
 
+    def rates(self, optimiser: torch.optim.Optimizer) -> Rates:
+        """Give what moves the optimiser's rates, and ends the training."""
+        return Rates(optimiser, self.fit, steps=self.steps_an_epoch)
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """How many steps one epoch has."""
+        return len(self._steps(self.material.split.train))
+
     def epochs(self) -> Iterator[Json]:
         """Train, and give each epoch's line of history."""
         optimiser = self.optimiser()
-        rates = Rates(optimiser, self.fit, steps=len(self._steps(self.material.split.train)))
+        rates = self.rates(optimiser)
         for epoch in range(1, self.fit.epochs + 1):
             loss = self._epoch(optimiser, rates)
             line = {"epoch": epoch, "loss": loss, "rate": optimiser.param_groups[0]["lr"], **self._validate()}
