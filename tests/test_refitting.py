@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import fused, planted, single
 
 from mimetic.automatic import AUTO, recipe_for, train_automatically
 from mimetic.evaluation import evaluate
@@ -15,6 +14,7 @@ from mimetic.records import BadRun
 from mimetic.training import train
 from mimetic.training.material import Shelf
 from mimetic.training.refitting import refit
+from planted import fused, planted, single
 
 
 def test_a_refit_learns_from_all_labelled_clips_and_says_that_it_has_no_score(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from mimetic.records import BadData, Dataset, Json, UsageError
 from mimetic.runs import MEMBERS, WEIGHTS, Outcome, Run, find_run, write_run
 from mimetic.scores import pearson
 from mimetic.sentences import EXTRACTOR, is_installed
-from mimetic.splits import OFFICIAL, RECUT, Split, groups_of
+from mimetic.splits import OFFICIAL, RECUT, groups_of
 from mimetic.stacking import mean_defined
 from mimetic.store import Store
 from mimetic.training.choosing import has_media
@@ -77,7 +77,8 @@ def choose_features(dataset: Dataset, store: Store, *, kind: str = AUTO) -> tupl
         if there is nothing.
     """
     words = any(clip.text is not None or find_words(clip) is not None for clip in dataset.clips)
-    keys = [key for key in store.keys() if key not in (LETTERS, "words-hashed") and _is_whole(dataset, store, key)]
+    held = store.keys()
+    keys = [key for key in held if key not in (LETTERS, "words-hashed") and _is_whole(dataset, store, key)]
     keys += [LETTERS] * words + [EXTRACTOR] * (words and kind == AUTO and is_installed())
     keys += list(MEDIA) * has_media(dataset)
     if not keys:

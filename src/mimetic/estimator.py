@@ -239,4 +239,5 @@ def _grouped(groups: ArrayLike, clips: int) -> NDArray[np.intp]:
     given = np.asarray(groups)
     if given.shape != (clips,):
         raise UsageError(f"groups has shape {given.shape}, and X {clips} clips", remedy="Give one group a clip.")
-    return np.unique(given, return_inverse=True)[1].reshape(-1).astype(np.intp)
+    numbers: NDArray[np.intp] = np.unique(given, return_inverse=True)[1].reshape(-1).astype(np.intp)
+    return numbers

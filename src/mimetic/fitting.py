@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from mimetic.batches import Ragged
 from mimetic.devices import one_thread
+from mimetic.modalities import Modalities, Value
 from mimetic.network import Network, score_tracks
 from mimetic.recipes import Recipe, stage_one, with_features
 from mimetic.records import MODALITIES, Clip, Dataset, Track, UsageError
-from mimetic.modalities import Modalities, Value
 from mimetic.splits import Split
 from mimetic.training.loop import Trainer
 from mimetic.training.material import Material

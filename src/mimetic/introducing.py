@@ -166,6 +166,8 @@ def _plain(name: str) -> str:
 
 def _no_target(name: str, cells: Sequence[str]) -> str:
     """Say why a column is none that one would predict; nothing if it may be one."""
+    if not name:
+        return "it has no name"
     known = [float(cell) for cell in cells if _is_number(cell)]
     if len(known) <= sum(map(bool, cells)) / 2:
         return "its cells are no numbers"

@@ -44,7 +44,9 @@ class Modalities:
         lengths = {name: len(values) for name, values in self._values.items()}
         if len(set(lengths.values())) != 1:
             told = ", ".join(f"{name} {clips}" for name, clips in lengths.items()) or "there is no modality"
-            raise UsageError(f"X needs as many clips in each modality ({told})", remedy="Write None where one is missing.")
+            raise UsageError(
+                f"X needs as many clips in each modality ({told})", remedy="Write None where one is missing."
+            )
         self.widths = {name: _width(name, values) for name, values in self._values.items()}
 
     @property
@@ -88,7 +90,9 @@ class Modalities:
         names = dict.fromkeys([*self, *others])
         return Modalities(
             {
-                name: [value for side in (self, others) for value in (side[name] if name in side else [None] * len(side))]
+                name: [
+                    value for side in (self, others) for value in (side[name] if name in side else [None] * len(side))
+                ]
                 for name in names
             }
         )

@@ -74,6 +74,7 @@ def _describe(value: Value, count: int) -> NDArray[np.float64]:
     """Give the first ``count`` statistics of ``(time, dim)``, side by side."""
     rows = np.asarray(value, dtype=np.float64)
     if len(rows) == 1 and count == 1:
-        return rows[0]
+        return rows.reshape(-1)
     found = (rows.mean, rows.std, rows.min, rows.max)[:count]
-    return np.concatenate([statistic(axis=0) for statistic in found])
+    described: NDArray[np.float64] = np.concatenate([statistic(axis=0) for statistic in found])
+    return described

@@ -4,8 +4,8 @@
 the poster's second one: all labelled clips cut anew, four to one, with one fixed seed for everybody. ``2/5`` is the
 second of five folds: it validates, the other four train. ``2/5:person`` keeps together the clips of which the data
 set's column ``person`` says the same, ``2/5:transcript`` those whose transcripts are near duplicates (``scripts``: half
-of their pairs of words in common). A clip of which nobody knows stands for itself. ``all`` trains on every labelled clip
-and validates on none: for a last fit, of which nothing can say how good it is. Test clips stay what they are.
+of their pairs of words in common). A clip of which nobody knows stands for itself. ``all`` trains on every labelled
+clip and validates on none: for a last fit, of which nothing can say how good it is. Test clips stay what they are.
 """
 
 from __future__ import annotations

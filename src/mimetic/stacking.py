@@ -54,7 +54,8 @@ def deal_folds(groups: ArrayLike, folds: int, *, seed: int = 0) -> Rows:
     for place in order:
         fold_of[place] = held.argmin()
         held[fold_of[place]] += sizes[place]
-    return fold_of[group.reshape(-1)]
+    folds_of: Rows = fold_of[group.reshape(-1)]
+    return folds_of
 
 
 def predict_out_of_fold(fit_predict: Callable[[Rows, Rows], Floats], folds: Rows) -> Floats:
@@ -292,7 +293,7 @@ def _ranges(labels: Floats) -> Iterator[tuple[float, float]]:
     for target in labels.T:
         known = target[~np.isnan(target)]
         low, high = (float(known.min()), float(known.max())) if len(known) else (-math.inf, math.inf)
-        if 0 <= low and high <= 1:
+        if low >= 0 and high <= 1:
             yield 0.0, 1.0
         elif min((known == low).sum(), (known == high).sum()) >= ENDS:
             yield low, high

@@ -33,7 +33,9 @@ KINDS: dict[str, Entry] = {
     "statistics": Entry(target="mimetic.auto.statistics:Statistics", about="clip statistics with ridge"),
     "texts": Entry(target="mimetic.auto.texts:Texts", about="words and letters of a text with ridge"),
     "nets": Entry(target="mimetic.auto.nets:Nets", about="two-stage networks on clip statistics"),
-    "floor": Entry(target="mimetic.auto.hashes:Floor", about="the line to beat: statistics and hashed texts with ridge"),
+    "floor": Entry(
+        target="mimetic.auto.hashes:Floor", about="the line to beat: statistics and hashed texts with ridge"
+    ),
     "recipe": Entry(target="mimetic.auto.trained:Trained", about="a recipe's network, on arrays as they are"),
 }
 """The members that there are."""
@@ -67,7 +69,10 @@ class Auto:
 
     def saved(self) -> tuple[Json, dict[str, NDArray[Any]]]:
         """Give all of it, as JSON and as arrays by name."""
-        arrays: dict[str, NDArray[Any]] = {"mixture/weights": self.mixture.weights, "mixture/intercept": self.mixture.intercept}
+        arrays: dict[str, NDArray[Any]] = {
+            "mixture/weights": self.mixture.weights,
+            "mixture/intercept": self.mixture.intercept,
+        }
         members = []
         for place, member in enumerate(self.members):
             config, own = member.saved()

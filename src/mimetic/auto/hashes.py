@@ -1,4 +1,4 @@
-"""The line to beat: everything that clips have as one row of statistics, and a ridge; texts as hashed words and letters."""
+"""The line to beat: all that clips have as one row of statistics, and a ridge; texts as hashed words and letters."""
 
 from __future__ import annotations
 

@@ -83,7 +83,14 @@ def fit_nets(
         inner = deal_folds(groups[learn], 6, seed=seed)
         fits.append(
             fit_recipe(
-                recipe, names, pooled, labels, learn[inner != 0], learn[inner == 0], seed=seed + int(fold), device=device
+                recipe,
+                names,
+                pooled,
+                labels,
+                learn[inner != 0],
+                learn[inner == 0],
+                seed=seed + int(fold),
+                device=device,
             )
         )
         predicted[held] = fits[-1].predict(pooled[held])

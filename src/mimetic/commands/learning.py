@@ -37,8 +37,8 @@ def train(
     """Train a recipe: its parts alone, then together. Features that are missing are extracted first.
 
     With auto, every model that the data allow, mixed out of fold; with floor, clip statistics with ridge, the line to
-    beat. With all, every recipe of the table whose features are in the store, or need no model to be made. What is finished
-    is not trained again, so that a training that was stopped goes on where it was.
+    beat. With all, every recipe of the table whose features are in the store, or need no model to be made. What is
+    finished is not trained again, so that a training that was stopped goes on where it was.
     """
     from mimetic import calls, console
     from mimetic.automatic import ABOUT, recipe_for, train_automatically

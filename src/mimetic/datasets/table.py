@@ -95,7 +95,7 @@ def open_description(path: Path) -> Dataset:
         targets = tuple(map(str, columns.pop("targets")))
         unreadable = str(told.get("unreadable", REFUSED))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        remedy = "It needs table = \"FILE.csv\" and [columns] with targets = [...]; `mimetic init` writes one."
+        remedy = 'It needs table = "FILE.csv" and [columns] with targets = [...]; `mimetic init` writes one.'
         raise BadData(f"{place} describes no data set ({error})", remedy=remedy) from None
     if unreadable not in (MISSING, REFUSED):
         raise BadData(f"{place}: unreadable is {unreadable!r}", remedy=f"It is {MISSING!r} or {REFUSED!r}.")
@@ -107,7 +107,9 @@ def open_description(path: Path) -> Dataset:
         rows = [(line, {**row, **{name: "" for name in targets if not _parses(row[name])}}) for line, row in rows]
     known = {kind: columns.get(kind) for kind in KINDS}
     dataset = _dataset(table, header, rows, known, targets, place=_Media(media).find)
-    facts = dict(dataset.columns) if known["group"] is None else {**dataset.columns, "group": _said(rows, known["group"])}
+    facts = (
+        dict(dataset.columns) if known["group"] is None else {**dataset.columns, "group": _said(rows, known["group"])}
+    )
     return replace(dataset, name=place.parent.resolve().name, store=place.parent / "features", columns=facts)
 
 
@@ -236,9 +238,7 @@ def _labels(path: Path, rows: Rows, targets: Sequence[str]) -> NDArray[np.float6
     return labels
 
 
-def _clips(
-    path: Path, rows: Rows, known: Mapping[str, str | None], place: Callable[[str], Path]
-) -> tuple[Clip, ...]:
+def _clips(path: Path, rows: Rows, known: Mapping[str, str | None], place: Callable[[str], Path]) -> tuple[Clip, ...]:
     clips: dict[str, Clip] = {}
     for number, (line, row) in enumerate(rows):
         cells = {kind: row[column].strip() if column else "" for kind, column in known.items()}
