@@ -142,8 +142,9 @@ def margins_of(run: Run) -> Margins | None:
 
     A network's epoch was chosen on those, so that its intervals are a little narrow. ``None`` where there are none.
     """
-    if (told := run.config.get("margins")) is not None:
-        return Margins.from_json(told)
+    if "margins" in run.config:
+        told = run.config["margins"]
+        return None if told is None else Margins.from_json(told)
     valid = run.outcome.part("valid")
     if np.isnan(valid.true).all():
         return None
