@@ -24,7 +24,7 @@ The house, in the order of the river (a module imports only from those above it)
     auditing                                             what is wrong with a data set
     estimator                                            the river for arrays: scikit-learn's conventions
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
-    sharing                                              a run on its way to or from the hub
+    hub                                                  a run on its way to or from the hub
     calls                                                what the words of a call mean
     commands                                             the commands, by what they are for
     cli                                                  the command line

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mimetic.prediction import margins_of, predict_dataset
-from mimetic.sharing import SharedRun
+from mimetic.hub import SharedRun
 from mimetic.training import train
 from mimetic.training.material import Shelf
 from mimetic.training.refitting import refit
