@@ -195,12 +195,12 @@ def scored(clips: Sequence[Clip], scores: Scores, modalities: Sequence[str], add
             "clip": clip.id,
             "path": None if clip.path is None else str(clip.path),
             "scores": None if error else dict(zip(scores.targets, values, strict=True)),
-            "intervals": None,
+            "intervals": None if error else _intervals(scores, place),
             "modalities": dict(told),
             "error": error,
         }
-        for clip, values, told, error in zip(
-            clips, scores.values.tolist(), scores.modalities, scores.errors, strict=True
+        for place, (clip, values, told, error) in enumerate(
+            zip(clips, scores.values.tolist(), scores.modalities, scores.errors, strict=True)
         )
     ]
     if added is None:
@@ -215,6 +215,13 @@ def scored(clips: Sequence[Clip], scores: Scores, modalities: Sequence[str], add
 
 def _by_name(names: Sequence[str], targets: Sequence[str], values: Sequence[Sequence[float]]) -> Json:
     return {name: dict(zip(targets, of, strict=True)) for name, of in zip(names, values, strict=True)}
+
+
+def _intervals(scores: Scores, place: int) -> Json | None:
+    """Give the intervals of one clip by target; an end that is infinite is null."""
+    if scores.intervals is None:
+        return None
+    return dict(zip(scores.targets, scores.intervals[place].tolist(), strict=True))
 
 
 def some(what: str, names: Sequence[str], *, most: int = 5) -> str | None:

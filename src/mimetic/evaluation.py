@@ -288,6 +288,9 @@ def stacked(runs: Sequence[Run], part: str) -> tuple[Outcome, Floats]:
     if len(systems(runs)) != 1:
         names = ", ".join(str(run.path) for run in runs)
         raise BadRun(f"{names} are not one system", remedy="Give runs that differ by their seed alone.")
+    if runs[0].refit and part == "valid":
+        message = f"{runs[0].path} has no validation score: it was trained on all labelled clips"
+        raise BadRun(message, remedy="Evaluate the run that it was refit from.")
     outcomes = [run.outcome.part(part) for run in runs]
     if not len(outcomes[0].clips) or np.isnan(outcomes[0].true).all():
         raise BadRun(f"{runs[0].path} has no labels on its {part} clips", remedy=f"Parts: {', '.join(PARTS)}.")

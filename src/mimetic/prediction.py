@@ -15,19 +15,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from mimetic.automatic import as_modalities, load_auto
 from mimetic.batches import Ragged, load_tracks
 from mimetic.contributions import Contributions, contributions
 from mimetic.conveying import convey_here
 from mimetic.datasets import open_datasets
+from mimetic.datasets.table import open_clips
 from mimetic.devices import choose_device
 from mimetic.features import Feature
 from mimetic.licences import check_licences
 from mimetic.network import score_tracks
 from mimetic.reading import Taken, Through
-from mimetic.records import Clip, Dataset, Scores, Track
-from mimetic.runs import Run
+from mimetic.records import Clip, Dataset, Scores, Track, UsageError
+from mimetic.runs import NETWORK, Run
 from mimetic.spools import Spool
+from mimetic.stacking import Margins, conformal
 from mimetic.store import Store
 
 AT_ONCE = 32
@@ -123,17 +127,27 @@ def predict_dataset(run: Run, dataset: Dataset, store: Store) -> Scores:
 
 
 def explain(run: Run, reading: Reading) -> Contributions:
-    """Say what each modality adds to the scores of clips that have been read."""
+    """Say what each modality adds to the scores of clips that have been read.
+
+    Raises
+    ------
+    UsageError
+        if the run is no network.
+    """
+    if run.kind != NETWORK:
+        raise UsageError(f"{run.path} is a mixture, of which it cannot be said", remedy="Explain one of its networks.")
     return contributions(run.network(), reading.parts, np.arange(len(reading.clips)), torch.device("cpu"))
 
 
 def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
-    """Give what was asked for as clips: a folder stands for the media in it, a missing file for itself."""
+    """Give what was asked for as clips: a folder or a CSV stands for its clips, a missing file for itself."""
     found: list[Clip] = []
     for clip in clips:
         path = None if isinstance(clip, Clip) else Path(clip)
         if isinstance(clip, Clip):
             found.append(clip)
+        elif path is not None and path.suffix.lower() == ".csv" and path.is_file():
+            found += open_clips(path).clips
         elif path is not None and path.is_dir():
             found += open_datasets([path]).clips
         elif path is not None:
@@ -144,7 +158,7 @@ def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
 def scores_of(run: Run, reading: Reading) -> Scores:
     """Score clips that have been read."""
     clips, parts, reasons = reading.clips, reading.parts, reading.reasons
-    values = score_tracks(run.network(), parts, np.arange(len(clips)), torch.device("cpu"))
+    values = _values(run, parts)
     presence = np.stack([part.lengths > 0 for part in parts], axis=1)
     told = [_told(run.features, has, why) for has, why in zip(presence, reasons, strict=True)]
     errors = [_error(clip, of) if not any(has) else None for clip, of, has in zip(clips, told, presence, strict=True)]
@@ -154,7 +168,28 @@ def scores_of(run: Run, reading: Reading) -> Scores:
         values=values,
         modalities=tuple(told),
         errors=tuple(errors),
+        intervals=None if (margins := margins_of(run)) is None else margins.around(values),
     )
+
+
+def _values(run: Run, parts: tuple[Ragged, ...]) -> NDArray[np.float64]:
+    if run.kind == NETWORK:
+        return score_tracks(run.network(), parts, np.arange(len(parts[0].values)), torch.device("cpu"))
+    return load_auto(run).predict(as_modalities(run.features, parts))
+
+
+def margins_of(run: Run) -> Margins | None:
+    """Give how far a run's scores may be off: out of fold if it says so itself, else on its validation clips.
+
+    A network's epoch was chosen on those, so that its intervals are a little narrow. ``None`` where there are none.
+    """
+    if "margins" in run.config:
+        told = run.config["margins"]
+        return None if told is None else Margins.from_json(told)
+    valid = run.outcome.part("valid")
+    if np.isnan(valid.true).all():
+        return None
+    return conformal(valid.true, valid.predicted, source="residuals of the validation clips, which chose the epoch")
 
 
 def _told(features: Sequence[Feature], has: Sequence[bool], why: Sequence[str | None]) -> dict[str, str]:

@@ -86,7 +86,7 @@ def predict(
 ) -> None:
     """Score clips: a number for each target, or the reason why not."""
     from mimetic import calls, console
-    from mimetic.prediction import as_clips, explain, read, scores_of
+    from mimetic.prediction import as_clips, explain, margins_of, read, scores_of
     from mimetic.runs import Run
 
     opened, asked = Run(run), calls.worded_clips(as_clips(clips), words)
@@ -99,7 +99,9 @@ def predict(
         console.print_json(rows)
     else:
         console.print_scores(rows, scores.targets)
-        console.print_lines(opened.note or None)
+        margins = margins_of(opened)
+        told = None if margins is None else f"{margins.level:.0%} intervals (--json) are from {margins.source}"
+        console.print_lines(opened.note or None, told)
     if any(scores.errors):
         raise typer.Exit(FELL_SHORT)
 

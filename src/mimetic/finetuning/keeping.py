@@ -22,6 +22,7 @@ from mimetic.network import count_parameters, score_tracks
 from mimetic.recipes import Recipe, with_features
 from mimetic.records import Json
 from mimetic.runs import Outcome, Run, write_run
+from mimetic.sharing import shared
 from mimetic.store import write_atomically
 from mimetic.tuned import NAME, Tuned
 
@@ -108,7 +109,7 @@ def finish(bench: Bench, recipe: Recipe, tuner: Tuner, out: Path) -> Run:
         recipe=recipe,
         signature=bench.signature,
         facts={**_facts(bench, recipe, tuner), "parameters": count_parameters(network, recipe)},
-        network=network.cpu(),
+        weights=network.cpu().state_dict(),
         history=tuner.history,
         outcome=outcome,
     )
@@ -117,7 +118,7 @@ def finish(bench: Bench, recipe: Recipe, tuner: Tuner, out: Path) -> Run:
 def _facts(bench: Bench, recipe: Recipe, tuner: Tuner) -> Json:
     dataset, split, prints = bench.dataset, bench.split, bench.fingerprints
     sizes = {part: len(getattr(split, part)) for part in ("train", "valid", "test")}
-    told = {"name": dataset.name, "clips": len(dataset.clips), "note": dataset.note}
+    told = {"name": dataset.name, "clips": len(dataset.clips), "note": dataset.note, "shared": shared(dataset)}
     return {
         "targets": list(dataset.targets),
         "features": [feature(part.feature).identity for part in recipe.parts],

@@ -42,6 +42,26 @@ class Material:
         system = digest({"format": FORMAT, "recipe": recipe.content, **self.fingerprints}, size=16)
         return Signature(system=system, run=digest([system, seed], size=16), seed=seed)
 
+    def facts(self) -> Json:
+        """Give what a run's ``config.json`` says of it."""
+        split, dataset = self.split, self.dataset
+        return {
+            "targets": list(dataset.targets),
+            "features": list(self.identities),
+            "data": {
+                "name": dataset.name,
+                "clips": len(dataset.clips),
+                "note": dataset.note,
+                "fingerprint": self.fingerprints["data"],
+                "shared": self.shared,
+            },
+            "split": {
+                "name": split.name,
+                "fingerprint": self.fingerprints["split"],
+                **{part: len(getattr(split, part)) for part in ("train", "valid", "test")},
+            },
+        }
+
 
 class Shelf:
     """A data set with its features, each mapped when it is first asked for, and its splits."""
