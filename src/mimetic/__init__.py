@@ -16,12 +16,13 @@ The house, in the order of the river (a module imports only from those above it)
     splits batches datasets                              who trains; tensors; who is in it
     recipes network                                      what to train; its network
     evidence                                             how far a score can be trusted
-    runs extraction imports transcription                a recipe's folder; clips into the store, or into words
+    runs extraction imports transcription journal        a recipe's folder; clips into the store, or into words; epochs
     training submission ledger evaluation                the loop; the challenge's file; runs become numbers
     prediction plots panels report                       raw clips in, scores out; one HTML page
     auditing                                             what is wrong with a data set
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
     calls                                                what the words of a call mean
+    web                                                  the page, and the HTTP interface under it
     commands                                             the commands, by what they are for
     cli                                                  the command line
 """

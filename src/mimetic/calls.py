@@ -15,6 +15,7 @@ import numpy as np
 from mimetic.console import figure
 from mimetic.datasets import with_words
 from mimetic.features import LIGHT, Feature, feature, features
+from mimetic.journal import Journal
 from mimetic.recipes import Recipe
 from mimetic.records import BadData, Clip, Dataset, Json, UsageError
 from mimetic.runs import Run
@@ -119,10 +120,11 @@ def read_seeds(text: str) -> list[int]:
     return list(dict.fromkeys(int(number) for number in text.split(",")))
 
 
-def watch_with(tell: Callable[[str], None]) -> Watch:
-    """Give what tells each epoch of a training in a line."""
+def watch_with(tell: Callable[[str], None], journal: Journal) -> Watch:
+    """Give what tells each epoch of a training in a line, and notes it in the journal."""
 
     def watch(recipe: Recipe, seed: int, line: Json) -> None:
+        journal.note(recipe, seed, line)
         score = figure(line["mean_pearson"])
         tell(f"{recipe.name}, seed {seed}, epoch {line['epoch']} of {recipe.fit.epochs}, validation {score}")
 

@@ -21,9 +21,9 @@ from mimetic.datasets import open_datasets
 from mimetic.devices import choose_device
 from mimetic.features import Feature
 from mimetic.licences import check_licences
-from mimetic.network import score_tracks
+from mimetic.network import Network, score_tracks
 from mimetic.reading import Taken
-from mimetic.records import Clip, Dataset, Scores, Track
+from mimetic.records import Clip, Dataset, Json, Scores, Track
 from mimetic.runs import Run
 from mimetic.spools import Spool
 from mimetic.store import Store
@@ -78,9 +78,14 @@ def predict(
         taken += results or []
         done += results is None
         progress(done, len(asked))
+    return score_taken(run, run.network(), asked, taken)
+
+
+def score_taken(run: Run, network: Network, clips: Sequence[Clip], taken: Sequence[Mapping[str, Taken]]) -> Scores:
+    """Score clips by what was taken of each for every feature of the run; ``network`` is the run's own."""
     features = zip(run.features, run.dims, strict=True)
     parts = tuple(Ragged([_whole(clip[f.key].track) for clip in taken], dim) for f, dim in features)
-    return _scores(run, asked, parts, [[clip[f.key].reason for f in run.features] for clip in taken])
+    return _scores(run, network, clips, parts, [[clip[f.key].reason for f in run.features] for clip in taken])
 
 
 def _whole(track: Track | Spool | None) -> Track | None:
@@ -91,7 +96,23 @@ def predict_dataset(run: Run, dataset: Dataset, store: Store) -> Scores:
     """Score every clip of a data set from the features in its store."""
     parts = tuple(load_tracks(store, feature, dataset) for feature in run.features)
     reasons = [[store[feature.key].reason(clip.id) for feature in run.features] for clip in dataset.clips]
-    return _scores(run, dataset.clips, parts, reasons)
+    return _scores(run, run.network(), dataset.clips, parts, reasons)
+
+
+def as_json(clips: Sequence[Clip], scores: Scores) -> list[Json]:
+    """Give scores as ``predict --json`` prints them, an object a clip: what the clips were, and what came of them."""
+    rows = zip(clips, scores.values.tolist(), scores.modalities, scores.errors, strict=True)
+    return [
+        {
+            "clip": clip.id,
+            "path": None if clip.path is None else str(clip.path),
+            "scores": None if error else dict(zip(scores.targets, values, strict=True)),
+            "intervals": None,
+            "modalities": dict(modalities),
+            "error": error,
+        }
+        for clip, values, modalities, error in rows
+    ]
 
 
 def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
@@ -109,9 +130,13 @@ def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
 
 
 def _scores(
-    run: Run, clips: Sequence[Clip], parts: tuple[Ragged, ...], reasons: Sequence[Sequence[str | None]]
+    run: Run,
+    network: Network,
+    clips: Sequence[Clip],
+    parts: tuple[Ragged, ...],
+    reasons: Sequence[Sequence[str | None]],
 ) -> Scores:
-    values = score_tracks(run.network(), parts, np.arange(len(clips)), torch.device("cpu"))
+    values = score_tracks(network, parts, np.arange(len(clips)), torch.device("cpu"))
     presence = np.stack([part.lengths > 0 for part in parts], axis=1)
     told = [_told(run.features, has, why) for has, why in zip(presence, reasons, strict=True)]
     errors = [_error(clip, of) if not any(has) else None for clip, of, has in zip(clips, told, presence, strict=True)]

@@ -42,6 +42,7 @@ def train(
     from mimetic.devices import choose_device
     from mimetic.extraction import extract as run_extraction
     from mimetic.features import features
+    from mimetic.journal import Journal
     from mimetic.recipes import RECIPES, get_recipe, with_settings
     from mimetic.splits import split_dataset
     from mimetic.training import train_on
@@ -73,8 +74,10 @@ def train(
             accepted=calls.names_in(accept),
             progress=counter,
         )
-        shelf, watch = Shelf(dataset, place), calls.watch_with(bars.status("training"))
+        shelf, journal = Shelf(dataset, place), Journal(out)
+        watch = calls.watch_with(bars.status("training"), journal)
         runs = [train_on(shelf, one, out, seed=seed, device=device, watch=watch) for one in chosen for seed in numbers]
+        journal.close()
     if as_json:
         console.print_json([calls.run_as_json(run) for run in runs])
         return

@@ -86,6 +86,7 @@ def predict(
     """Score clips: a number for each target, or the reason why not."""
     from mimetic import calls, console
     from mimetic.prediction import as_clips
+    from mimetic.prediction import as_json as to_json
     from mimetic.prediction import predict as run_prediction
     from mimetic.runs import Run
 
@@ -94,25 +95,14 @@ def predict(
         scores = run_prediction(
             opened, asked, device=device, accepted=calls.names_in(accept), progress=bars.counter("scoring")
         )
-    rows = list(zip(asked, scores.values.tolist(), scores.modalities, scores.errors, strict=True))
     if as_json:
-        console.print_json(
-            [
-                {
-                    "clip": clip.id,
-                    "path": None if clip.path is None else str(clip.path),
-                    "scores": None if error else dict(zip(scores.targets, values, strict=True)),
-                    "intervals": None,
-                    "modalities": dict(modalities),
-                    "error": error,
-                }
-                for clip, values, modalities, error in rows
-            ]
-        )
+        console.print_json(to_json(asked, scores))
     else:
         cells = [
             (clip.id, *("" if error else console.figure(value) for value in values), calls.not_used(modalities, error))
-            for clip, values, modalities, error in rows
+            for clip, values, modalities, error in zip(
+                asked, scores.values, scores.modalities, scores.errors, strict=True
+            )
         ]
         console.print_table(["clip", *scores.targets, "not used"], cells)
         console.print_lines(opened.note or None)

@@ -1,0 +1,121 @@
+"""A stranger's file comes in: counted while it comes, into a private folder, and gone after use.
+
+In goes a request's body, the bytes of one clip; out comes a folder with one file in it, its name ours, and perhaps a
+second with its words. What the user calls the file is kept for showing only, and never becomes part of a path.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+
+from mimetic.media import MEDIA_SUFFIXES
+from mimetic.records import Clip
+from mimetic.web.problems import Refusal
+
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upload:
+    """A file that somebody sent, in a folder of its own."""
+
+    folder: Path
+    clip: Clip
+
+    def delete(self) -> None:
+        """Remove every trace of it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Receiver:
+    """Takes files in. Its folder is readable by this user alone, and gone when it is closed."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="mimetic-"))
+
+    def close(self) -> None:
+        """Remove whatever is still there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def take(self, request: Request, *, name: str, words: str | None, most: int) -> Upload:
+        """Receive the request's body.
+
+        Raises
+        ------
+        Refusal
+            413 if it has more bytes than ``most``, 400 if it has none or breaks off.
+        """
+        folder = Path(await run_in_threadpool(tempfile.mkdtemp, dir=self.folder))
+        shown = shown_name(name)
+        clip = Clip(id=shown, path=folder / f"clip{_suffix(shown)}", words=_write_words(folder, words))
+        upload = Upload(folder=folder, clip=clip)
+        try:
+            await _write(request, folder / f"clip{_suffix(shown)}", most)
+        except ClientDisconnect:
+            upload.delete()
+            raise Refusal(400, "the connection broke off before the whole file was here") from None
+        except BaseException:
+            upload.delete()
+            raise
+        return upload
+
+
+async def _write(request: Request, path: Path, most: int) -> None:
+    too_much = Refusal(413, f"the file has more than {most >> 20} MB", remedy="Send a shorter or smaller clip.")
+    claimed = request.headers.get("content-length", "0")
+    if claimed.isdecimal() and int(claimed) > most:
+        raise too_much
+    received = 0
+    with path.open("wb") as file:
+        async for chunk in _chunks(request):
+            received += len(chunk)
+            if received > most:
+                raise too_much
+            await run_in_threadpool(file.write, chunk)
+    if not received:
+        raise Refusal(400, "the file is empty", remedy="Send the bytes of a clip as the body.")
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    async for chunk in request.stream():
+        if chunk:
+            yield chunk
+
+
+def shown_name(name: str) -> str:
+    """Make of what a user calls a file something that can be shown: one line, of bounded length, without folders.
+
+    >>> shown_name("../../etc/passwd"), shown_name("C:\\\\me\\\\a b.mp4"), shown_name("")
+    ('passwd', 'a b.mp4', 'clip')
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    printable = "".join(c for c in unicodedata.normalize("NFC", last) if c.isprintable()).strip(" .")
+    if len(printable) > LONGEST_NAME:
+        suffix = _suffix(printable)
+        printable = printable[: LONGEST_NAME - len(suffix)] + suffix
+    return printable or "clip"
+
+
+def _suffix(name: str) -> str:
+    """Give the name's suffix if it is one that media have: a hint for FFmpeg, which decides by content."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix if suffix in MEDIA_SUFFIXES else ""
+
+
+def _write_words(folder: Path, words: str | None) -> Path | None:
+    """Write the words that came with a clip, as subtitles if they look like some."""
+    if words is None:
+        return None
+    kind = ".vtt" if words.lstrip("\ufeff \n").startswith("WEBVTT") else ".srt" if "-->" in words else ".txt"
+    path = folder / f"words{kind}"
+    path.write_text(words, "utf-8", errors="replace")
+    return path
