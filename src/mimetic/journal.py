@@ -76,6 +76,4 @@ def _read(path: Path) -> Underway | None:
     if not known:
         return None
     head, *history = known
-    return Underway(
-        recipe=head["recipe"], seed=head["seed"], epochs=head["epochs"], history=tuple(history), age=age
-    )
+    return Underway(recipe=head["recipe"], seed=head["seed"], epochs=head["epochs"], history=tuple(history), age=age)

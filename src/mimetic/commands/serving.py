@@ -14,7 +14,9 @@ from mimetic.records import MissingExtra
 def serve(
     runs: RunFolders,
     data: Annotated[Path | None, typer.Option(help="A data set to look at beside them.")] = None,
-    host: Annotated[str, typer.Option(help="The address to listen at; another than this machine's own asks for a token.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; another than this machine's own asks for a token.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes one that is free.")] = 8000,
     token: Annotated[str | None, typer.Option(help="What visitors have to show; made up where one is needed.")] = None,
     device: Device = "auto",

@@ -112,9 +112,6 @@ def run_routes(site: Site) -> APIRouter:
     @router.get("/training")
     def get_training() -> list[schemas.Training]:
         """Tell which trainings are going on, epoch by epoch."""
-        return [
-            schemas.Training(recipe=t.recipe, seed=t.seed, epochs=t.epochs, age=t.age, history=list(t.history))
-            for t in site.shelf.training()
-        ]
+        return [schemas.Training.model_validate(t, from_attributes=True) for t in site.shelf.training()]
 
     return router

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.telemetry import TelemetryConfig
 from starlette.staticfiles import StaticFiles
 
 from mimetic import __version__
@@ -18,7 +19,7 @@ from mimetic.web.guard import Guard
 from mimetic.web.pages import page_routes
 from mimetic.web.site import Site
 
-QUIET = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
+QUIET = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
 """The framework can tell a collector what it does, if the environment names one. Here it never does."""
 
 ABOUT = "Scores of emotional mimicry intensity: clips in, intensities out. Bodies are clips as they are."

@@ -38,6 +38,7 @@ class Reads:
     features: tuple[Feature, ...]
 
     def __call__(self) -> Inspecting:
+        """Make the function."""
         return Inspecting(ClipReader(self.features))
 
 

@@ -91,7 +91,9 @@ class Jobs(Generic[R]):
         """
         with self._changed:
             if name not in self._known:
-                raise Refusal(404, "there is no such job", remedy="Results are kept in memory for a while: score again.")
+                raise Refusal(
+                    404, "there is no such job", remedy="Results are kept in memory for a while: score again."
+                )
             return self._known[name]
 
     def place(self, job: Job[R]) -> int:

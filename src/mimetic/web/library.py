@@ -185,15 +185,10 @@ def _claimed_seconds(clip: Clip) -> float | None:
 
 def _early(media: Media) -> NDArray[np.uint8]:
     """Give the picture after a second, or the first one of a clip that has no other."""
-    image: NDArray[np.uint8] | None = None
-    for _, piece in media.decode(rates=[LOOK_AT]):
-        assert isinstance(piece, Frames)
-        for image in piece.images[:2]:
-            pass
-        break
-    if image is None:
+    _, piece = next(media.decode(rates=[LOOK_AT]), (None, None))
+    if not isinstance(piece, Frames):
         raise ClipError(media.reasons.get("frames", "no picture"))
-    return image
+    return piece.images[:2][-1]
 
 
 def _known(targets: Sequence[str], values: NDArray[np.float64]) -> dict[str, float] | None:

@@ -1,4 +1,4 @@
-"""How much of everything: the bounds that a stranger's file, or many of them, run into. Plain constants, nothing else."""
+"""How much of everything: the bounds that a stranger's file, or many of them, run into. Constants alone."""
 
 from __future__ import annotations
 

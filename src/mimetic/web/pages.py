@@ -104,19 +104,19 @@ class Pages:
         """Give the findings, or the page that waits for them."""
         about = self.about(run)
         known = {clip.id for clip in library.dataset.clips}
-        content = {"dataset": library.dataset, "audit": library.findings(), "known": known}
-        return self.page("audit", "/clips", link=_link(about["chosen"]), **content, **about)
+        link, found = _link(about["chosen"]), library.findings()
+        return self.page("audit", "/clips", link=link, dataset=library.dataset, audit=found, known=known, **about)
 
     def runs(self) -> HTMLResponse:
         """Give the table of systems."""
         note = next((run.note for run in self.site.shelf.runs().values() if run.note), "")
         recipes = list(RECIPES.values())
-        return self.page("runs", "/runs", note=note, systems=self.site.shelf.systems(), recipes=recipes)
+        return self.page("runs", "/runs", note=note, systems=_largest_first(self.site.shelf.systems()), recipes=recipes)
 
     def compare(self, first: str, second: str) -> HTMLResponse:
         """Give two systems, compared; or why they cannot be."""
         shelf = self.site.shelf
-        runs = {"first": shelf.get(first), "second": shelf.get(second)}
+        runs: dict[str, Any] = {"first": shelf.get(first), "second": shelf.get(second)}
         content: dict[str, Any] = {"comparison": None, "fault": "", "verdict": ""}
         try:
             content["comparison"] = shelf.comparison(first, second, "valid")
@@ -125,6 +125,10 @@ class Pages:
         except MimeticError as error:
             content["fault"] = f"They cannot be compared. {_without_paths(error, runs.values())}"
         return self.page("compare", "/runs", note=runs["first"].note, **runs, **content)
+
+
+def _largest_first(systems: list[list[Run]]) -> list[list[Run]]:
+    return sorted(systems, key=lambda group: -len(group[0].recipe.parts))
 
 
 def _verdict(verdict: str, first: Run, second: Run) -> str:
@@ -164,7 +168,7 @@ def page_routes(app: FastAPI, site: Site) -> APIRouter:
         return pages.clip(None, run, None)
 
     @router.get("/clip")
-    def known_clip(id: str, run: RunName = None, beside: str | None = None) -> HTMLResponse:  # noqa: A002
+    def known_clip(id: str, run: RunName = None, beside: str | None = None) -> HTMLResponse:
         library()
         return pages.clip(id, run, beside)
 

@@ -13,7 +13,7 @@ from mimetic.web.limits import PAGE
 
 
 def _filled(value: object) -> object:
-    """A field of a form that was left empty is one that was not told."""
+    """Take a field of a form that was left empty for one that was not told."""
     return None if value == "" else value
 
 

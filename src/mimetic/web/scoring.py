@@ -20,7 +20,7 @@ from mimetic.features import Feature, features
 from mimetic.licences import check_licences
 from mimetic.parallel import Crew, End, Lost
 from mimetic.prediction import score_taken
-from mimetic.reading import Taken
+from mimetic.reading import Message, Taken
 from mimetic.records import Clip, ClipError, Scores, Track
 from mimetic.runs import Run
 from mimetic.spools import Spool
@@ -141,7 +141,7 @@ class Desk:
         taken = {key: _in_memory(of) for key, of in assembly.taken(0).items()}
         return Reading(clip=clip, facts=facts, taken=taken, strip=self._strip.key)
 
-    def _messages(self, clip: Clip) -> Iterator[Facts | object]:
+    def _messages(self, clip: Clip) -> Iterator[Facts | Message]:
         """Yield what the decoder says of a clip; whatever happens, the decoder is free afterwards."""
         self._crew.give(0, clip)
         try:

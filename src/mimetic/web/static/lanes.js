@@ -33,12 +33,13 @@ export function columns(width, height, seconds, times, values, { most, told }) {
   const picture = canvas(width, height, told);
   const middle = height / 2;
   const step = times.length > 1 ? times[1] - times[0] : seconds;
-  const thick = Math.max(1, (width * step) / seconds - 2);
   picture.append(draw("line", { class: "zero", x1: 0, x2: width, y1: middle, y2: middle }));
   values.forEach((value, i) => {
     const tall = Math.abs(value / most) * (middle - 1);
-    const x = Math.max(0, Math.min(width - thick, (width * times[i]) / seconds - thick / 2));
-    if (tall > 0.25) picture.append(draw("rect", { class: value > 0 ? "raises" : "lowers", x, y: value > 0 ? middle - tall : middle, width: thick, height: tall }));
+    const from = Math.max(0, (width * (times[i] - step / 2)) / seconds) + 1;
+    const to = Math.min(width, (width * (times[i] + step / 2)) / seconds) - 1;
+    const shape = { x: from, y: value > 0 ? middle - tall : middle, width: Math.max(0.5, to - from), height: tall };
+    if (tall > 0.25) picture.append(draw("rect", { class: value > 0 ? "raises" : "lowers", ...shape }));
   });
   return picture;
 }

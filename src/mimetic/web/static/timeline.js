@@ -43,7 +43,7 @@ export class Timeline {
   }
 
   lane(name, content, value = "", kind = "") {
-    const row = make("div", { class: `lane ${kind}` }, make("span", { class: "name" }, name), make("div", { class: "plot" }, content), make("span", { class: "at" }, value));
+    const row = make("div", { class: `lane ${kind}` }, make("span", { class: "name" }, name), make("div", { class: "course" }, content), make("span", { class: "at" }, value));
     return row;
   }
 
@@ -65,7 +65,7 @@ export class Timeline {
       this.heading("Intensity", "The clip is too short for windows: there is only its score as a whole.");
       return;
     }
-    const whole = timeless.length ? ` ${timeless.join(" and ")} has no time and counts whole in each.` : "";
+    const whole = timeless.length ? ` What has no time counts whole in each: ${timeless.join(", ")}.` : "";
     this.heading("Intensity", `Sliding windows of ${figure(windows.width, 1)} s, each scored as if it were a clip; the dashed line is the score of the whole clip.${whole}`);
     const all = Object.values(windows.scores).flat().concat(Object.values(this.result.scores));
     const limits = [Math.min(0, ...all), Math.max(0.1, ...all)];
@@ -172,7 +172,7 @@ export class Timeline {
     this.slider.value = time;
     this.slider.setAttribute("aria-valuetext", this.player.describe());
     this.now.textContent = clock(time);
-    const plot = this.slider.closest(".plot");
+    const plot = this.slider.closest(".course");
     this.cursor.style.transform = `translateX(${plot.offsetLeft + (plot.clientWidth * time) / this.facts.seconds}px)`;
     for (const lane of this.lanes) lane.at.textContent = lane.read(time);
     this.place.dataset.at = time.toFixed(2);
