@@ -18,8 +18,9 @@ def _filled(value: object) -> object:
 
 
 Text = Annotated[str | None, BeforeValidator(_filled)]
-Positive = Annotated[float | None, BeforeValidator(_filled), Field(ge=0, allow_inf_nan=False)]
-Level = Annotated[float | None, BeforeValidator(_filled), Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Level = Annotated[Finite | None, BeforeValidator(_filled)]
+Positive = Annotated[Annotated[Finite, Field(ge=0)] | None, BeforeValidator(_filled)]
 Order = Literal["id", "length", "error", "true", "predicted"]
 
 
