@@ -1,4 +1,4 @@
-"""The HTTP interface: clips in, the same numbers as everywhere else out, and for every fault a problem that says why."""
+"""HTTP: clips in, the same numbers as everywhere else out, and for every fault a problem that says why."""
 
 from __future__ import annotations
 

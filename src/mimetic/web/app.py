@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
@@ -11,7 +12,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
 from starlette.staticfiles import StaticFiles
 
-from mimetic import __version__
 from mimetic.web import problems
 from mimetic.web.api import scoring_routes
 from mimetic.web.api_data import data_routes, run_routes
@@ -36,7 +36,7 @@ def create_app(site: Site, *, hosts: Collection[str] = (), token: str | None = N
         what a request has to show; ``None`` asks for nothing.
     """
     app = FastAPI(
-        title="mimetic", version=__version__, description=ABOUT, docs_url=None, redoc_url=None, telemetry=QUIET
+        title="mimetic", version=version("mimetic"), description=ABOUT, docs_url=None, redoc_url=None, telemetry=QUIET
     )
     problems.install(app)
     app.include_router(scoring_routes(site))

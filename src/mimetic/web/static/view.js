@@ -151,7 +151,7 @@ export class View {
       const used = state === "used";
       const box = make("input", { type: "checkbox", value: name, checked: used, disabled: !used });
       const label = make("label", { class: "check" }, box, ` ${name}`);
-      if (!used) label.append(make("span", { class: "soft" }, ` – missing: ${state}`));
+      if (!used) label.append(make("span", { class: "soft" }, `, missing: ${state}`));
       box.addEventListener("change", () => this.rescore(job));
       return label;
     });
