@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import uvicorn
 from fastapi.testclient import TestClient
 
 from clips import write_layout
@@ -23,6 +22,7 @@ from mimetic.store import Store
 from mimetic.training import train
 from mimetic.web.address import bind
 from mimetic.web.app import create_app
+from mimetic.web.server import server_of
 from mimetic.web.site import Site
 
 HERE = "http://127.0.0.1"
@@ -67,8 +67,7 @@ def finished(client: TestClient, job: dict[str, Any], *, seconds: float = 60.0) 
 def listening(site: Site) -> Iterator[str]:
     """Serve a site on a port that is free; give its address."""
     with bind("127.0.0.1", 0) as socket:
-        settings = uvicorn.Config(create_app(site), log_level="error", access_log=False, lifespan="off", ws="none")
-        server = uvicorn.Server(settings)
+        server = server_of(create_app(site))
         thread = Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
         thread.start()
         while not server.started:

@@ -246,3 +246,80 @@ def test_no_path_of_this_machine_is_told(client: TestClient, place: Place, clip:
     pages = ["/", "/clips", "/clip?id=00003", "/scatter", "/audit", "/runs", "/docs", "/openapi.json", "/api/runs"]
     for page in [*pages, "/api/clips", "/api/runs/none/history", "/api/clip?id=none"]:
         assert str(place.data.parent) not in client.get(page).text, page
+
+
+def test_people_get_a_page_where_programs_get_a_problem(client: TestClient) -> None:
+    page = client.get("/clip", params={"id": "none"}, headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "the data set has no such clip" in page.text
+    assert client.get("/clip", params={"id": "none"}).headers["content-type"] == "application/problem+json"
+
+
+def test_markup_in_an_id_stays_text(client: TestClient) -> None:
+    page = client.get("/clips", params={"find": '"><script>alert(1)</script>'}, headers={"Accept": "text/html"})
+    assert "<script>alert" not in page.text
+    assert "&lt;script&gt;" in page.text
+
+
+def test_as_many_files_as_there_is_room_for_and_no_more(tmp_path: Path) -> None:
+    import asyncio
+
+    from starlette.requests import Request
+
+    from mimetic.web.problems import Refusal
+
+    async def body() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"12345", "more_body": False}
+
+    async def take(receiver: uploads.Receiver, times: int) -> list[uploads.Upload]:
+        request = {"type": "http", "headers": [], "method": "POST"}
+        return [await receiver.take(Request(request, body), name="a", words=None, most=10) for _ in range(times)]
+
+    receiver = uploads.Receiver(most=2, most_bytes=100)
+    first, _ = asyncio.run(take(receiver, 2))
+    with pytest.raises(Refusal, match="2 files are here already"):
+        asyncio.run(take(receiver, 1))
+    first.delete()
+    assert len(asyncio.run(take(receiver, 1))) == 1
+    narrow = uploads.Receiver(most_bytes=12)
+    with pytest.raises(Refusal, match="too many bytes"):
+        asyncio.run(take(narrow, 3))
+    for one in (receiver, narrow):
+        one.close()
+        assert not one.folder.exists()
+
+
+def test_whoever_stops_sending_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    from starlette.requests import Request
+
+    from mimetic.web.problems import Refusal
+
+    async def silence() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {}
+
+    monkeypatch.setattr(uploads, "STALL", 0.05)
+    receiver = uploads.Receiver()
+    request = Request({"type": "http", "headers": [], "method": "POST"}, silence)
+    with pytest.raises(Refusal, match="nothing came"):
+        asyncio.run(receiver.take(request, name="a", words=None, most=10))
+    assert list(receiver.folder.iterdir()) == []
+    receiver.close()
+
+
+def test_nothing_is_told_to_a_collector_even_if_the_environment_names_one(
+    site: Site, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    called: list[Any] = []
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:4318")
+    monkeypatch.setattr(socket.socket, "connect", lambda _self, address: called.append(address))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *address, **_: called.append(address))
+    with client_of(site) as client:
+        assert post(client, clip)["state"] == "done"
+        assert client.get("/runs").status_code == 200
+    assert called == []

@@ -27,7 +27,7 @@ def serve(
     Only this machine can reach it, unless --host says otherwise.
     """
     try:
-        import uvicorn
+        from mimetic.web.server import server_of
     except ImportError:
         raise MissingExtra("the page", "web") from None
     from mimetic import calls, console
@@ -42,5 +42,4 @@ def serve(
         console.print_lines(f"open {address_of(host, socket, shown)}", "stop with Ctrl-C")
         site.warm()
         app = create_app(site, hosts=[host], token=shown)
-        settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, proxy_headers=False)
-        uvicorn.Server(settings).run(sockets=[socket])
+        server_of(app).run(sockets=[socket])

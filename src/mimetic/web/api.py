@@ -39,7 +39,7 @@ def scoring_routes(site: Site) -> APIRouter:
     """Give the routes under ``/api`` that score."""
     router = APIRouter(prefix="/api", tags=["clips"])
 
-    @router.post("/jobs", status_code=202, openapi_extra=BODY, responses=declared(400, 404, 413, 422, 429))
+    @router.post("/jobs", status_code=202, openapi_extra=BODY, responses=declared(400, 404, 408, 413, 422, 429))
     async def post_clip(
         request: Request, response: Response, name: Name = "clip", run: RunName = None, words: Said = None
     ) -> schemas.JobState:
@@ -81,7 +81,7 @@ def scoring_routes(site: Site) -> APIRouter:
             raise Refusal(404, "no face was found in it")
         return Response(faces, media_type="image/jpeg")
 
-    @router.post("/live", openapi_extra=BODY, responses=declared(400, 404, 413, 422, 429))
+    @router.post("/live", openapi_extra=BODY, responses=declared(400, 404, 408, 413, 422, 429))
     async def post_live(request: Request, name: Name = "live.webm", run: RunName = None) -> schemas.Prediction:
         """Score a live window at once, or be told that something else is in hand: then leave it out."""
         await run_in_threadpool(site.shelf.get, run)

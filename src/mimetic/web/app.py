@@ -16,7 +16,7 @@ from mimetic.web import problems
 from mimetic.web.api import scoring_routes
 from mimetic.web.api_data import data_routes, run_routes
 from mimetic.web.guard import Guard
-from mimetic.web.pages import page_routes
+from mimetic.web.pages import Pages, page_routes
 from mimetic.web.site import Site
 
 QUIET = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
@@ -38,11 +38,12 @@ def create_app(site: Site, *, hosts: Collection[str] = (), token: str | None = N
     app = FastAPI(
         title="mimetic", version=version("mimetic"), description=ABOUT, docs_url=None, redoc_url=None, telemetry=QUIET
     )
-    problems.install(app)
+    pages = Pages(site)
+    problems.install(app, pages.problem)
     app.include_router(scoring_routes(site))
     app.include_router(data_routes(site))
     app.include_router(run_routes(site))
-    app.include_router(page_routes(app, site))
+    app.include_router(page_routes(app, site, pages))
     _serve_files(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_middleware(Guard, hosts=hosts, token=token)

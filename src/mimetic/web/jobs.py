@@ -5,7 +5,6 @@ In go jobs, as many as may wait; out come the same jobs with their results, kept
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -13,16 +12,14 @@ from dataclasses import dataclass, field
 from threading import Condition, Thread
 from typing import Generic, TypeVar
 
-from mimetic.records import Clip, MimeticError
+from mimetic.records import Clip
 from mimetic.web.limits import KEPT, WAITING
-from mimetic.web.problems import Problem, Refusal, problem_of, told_in
+from mimetic.web.problems import Problem, Refusal, problem_in
 
 R = TypeVar("R")
 
 STAGES = ("waiting", "checking", "reading", "features", "scoring", "explaining", "done")
 """What happens to a job, in order; ``features`` only where pretrained models compute some."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +48,7 @@ class Jobs(Generic[R]):
     Parameters
     ----------
     work
-        takes a job and a function to tell each stage to, and gives the result; a ``MimeticError`` fails the job alone.
+        takes a job and a function to tell each stage to, and gives the result; what it raises fails the job alone.
     """
 
     def __init__(
@@ -146,13 +143,8 @@ class Jobs(Generic[R]):
         try:
             job.result = self._work(job, tell)
             job.stage = "done"
-        except MimeticError as error:
-            job.problem = told_in(error)
-        except Refusal as refusal:
-            job.problem = refusal.problem
-        except Exception:
-            _log.exception("a job failed in a way that was not foreseen")
-            job.problem = problem_of(500, "something went wrong that should not have; the terminal says more")
+        except Exception as error:  # whatever it is, the next job is to go on
+            job.problem = problem_in(error)
         finally:
             job.after()
 

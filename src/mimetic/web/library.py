@@ -188,7 +188,8 @@ def _early(media: Media) -> NDArray[np.uint8]:
     _, piece = next(media.decode(rates=[LOOK_AT]), (None, None))
     if not isinstance(piece, Frames):
         raise ClipError(media.reasons.get("frames", "no picture"))
-    return piece.images[:2][-1]
+    image: NDArray[np.uint8] = piece.images[:2][-1]
+    return image
 
 
 def _known(targets: Sequence[str], values: NDArray[np.float64]) -> dict[str, float] | None:

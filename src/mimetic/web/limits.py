@@ -5,6 +5,21 @@ from __future__ import annotations
 UPLOAD_BYTES = 256 << 20
 """Of one clip."""
 
+UPLOADS = 40
+"""Files that may be here at once: coming, waiting, worked on."""
+
+HELD_BYTES = 4 << 30
+"""Of all files that are here at once."""
+
+STALL = 30.0
+"""Seconds that a file may stop coming for."""
+
+CONNECTIONS = 256
+"""At once."""
+
+HEAD_BYTES = 128 << 10
+"""Of a request's address and headers: the words of a clip stand in its address."""
+
 LIVE_BYTES = 16 << 20
 """Of one live window."""
 

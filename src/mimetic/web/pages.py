@@ -23,7 +23,7 @@ from mimetic.runs import Run
 from mimetic.web import scatter
 from mimetic.web.library import Library
 from mimetic.web.limits import PAGE, UPLOAD_BYTES, UPLOAD_SECONDS, WORDS
-from mimetic.web.problems import Refusal, declared
+from mimetic.web.problems import Problem, Refusal, declared
 from mimetic.web.query import Query
 from mimetic.web.reports import report_of
 from mimetic.web.shelf import name_of
@@ -56,6 +56,11 @@ class Pages:
         """Fill a template."""
         template = self._environment.get_template(f"{name}.html.j2")
         return HTMLResponse(template.render(section=section, note=note, **content), status)
+
+    def problem(self, problem: Problem) -> HTMLResponse:
+        """Tell people of a problem."""
+        told, remedy = problem.detail or problem.title, problem.remedy
+        return self.page("none", "", status=problem.status, title=problem.title, told=told, remedy=remedy)
 
     def about(self, run: str | None) -> dict[str, Any]:
         """Give what every page with a choice of runs shows."""
@@ -154,9 +159,9 @@ def _link(run: str) -> Callable[[str], str]:
     return lambda clip: f"/clip?{urlencode({'id': clip, 'run': run})}"
 
 
-def page_routes(app: FastAPI, site: Site) -> APIRouter:
+def page_routes(app: FastAPI, site: Site, pages: Pages) -> APIRouter:
     """Give the routes of the pages."""
-    router, pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse), Pages(site)
+    router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
     def library() -> Library:
         if site.library is None:
@@ -175,8 +180,10 @@ def page_routes(app: FastAPI, site: Site) -> APIRouter:
     @router.get("/clips")
     def clips_page(request: Request, run: RunName = None) -> HTMLResponse:
         if site.library is None:
-            told = "No data set is served beside the runs. Start with:"
-            return pages.page("none", "/clips", title="Data set", told=told, remedy="mimetic serve RUN --data DATA")
+            told = "No data set is served beside the runs."
+            return pages.page(
+                "none", "/clips", title="Data set", told=told, remedy="Start with: mimetic serve RUN --data DATA"
+            )
         known = {name: value for name, value in request.query_params.items() if name in Query.model_fields}
         try:
             return pages.clips(site.library, Query.model_validate(known), "", run)

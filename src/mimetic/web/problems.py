@@ -7,12 +7,13 @@ trace of this machine.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -60,39 +61,38 @@ def told_in(error: MimeticError) -> Problem:
     return problem_of(status, error.message, remedy=error.remedy)
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of the application end as a problem."""
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(MimeticError, _ours)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _framework)
-    app.add_exception_handler(Exception, _unforeseen)
+Show = Callable[[Problem], Response]
+"""Gives the page that tells people of a problem."""
 
 
-def _refused(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refusal)
-    return answer(error.problem, wait=error.wait)
+def install(app: FastAPI, show: Show) -> None:
+    """Let every error of the application end as a problem; ``show`` gives the page where one was asked for."""
+
+    def respond(request: Request, error: Exception) -> Response:
+        problem = problem_in(error)
+        if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
+            return show(problem)
+        wait = error.wait if isinstance(error, Refusal) else None
+        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+        return answer(problem, wait=wait, headers=headers)
+
+    for kind in (Refusal, MimeticError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, respond)
 
 
-def _ours(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, MimeticError)
-    return answer(told_in(error))
-
-
-def _invalid(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-    return answer(problem_of(422, faults))
-
-
-def _framework(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    return answer(problem_of(error.status_code, str(error.detail)), headers=dict(error.headers or {}))
-
-
-def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+def problem_in(error: Exception) -> Problem:
+    """Make the problem of an error; of one that was not foreseen, only the log is told more."""
+    if isinstance(error, Refusal):
+        return error.problem
+    if isinstance(error, MimeticError):
+        return told_in(error)
+    if isinstance(error, RequestValidationError):
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        return problem_of(422, "; ".join(faults))
+    if isinstance(error, HTTPException):
+        return problem_of(error.status_code, str(error.detail))
     _log.error("unforeseen", exc_info=error)
-    return answer(problem_of(500, "something went wrong that should not have; the terminal says more"))
+    return problem_of(500, "something went wrong that should not have; the terminal says more")
 
 
 def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:

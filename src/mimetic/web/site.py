@@ -16,6 +16,7 @@ from typing import Any, Self
 from mimetic import prediction
 from mimetic.console import finite
 from mimetic.records import Clip, Dataset, Json
+from mimetic.runs import runs_of
 from mimetic.web import signals, strip, timeline
 from mimetic.web.jobs import Job, Jobs
 from mimetic.web.library import Library
@@ -37,7 +38,13 @@ class Scored:
 
 
 class Site:
-    """What is served. A context: its processes and its folder end with it."""
+    """What is served. A context: its processes and its folder end with it.
+
+    Raises
+    ------
+    BadRun
+        if one of the places holds no run.
+    """
 
     def __init__(
         self,
@@ -47,8 +54,8 @@ class Site:
         device: str = "auto",
         accepted: Collection[str] = (),
     ) -> None:
+        runs_of(places)
         self.shelf = Shelf(places)
-        self.shelf.get(None)
         self.library = None if dataset is None else Library(dataset)
         self.receiver = Receiver()
         self._device, self._accepted = device, accepted

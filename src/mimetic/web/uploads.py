@@ -10,15 +10,17 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from mimetic.media import MEDIA_SUFFIXES
 from mimetic.records import Clip
+from mimetic.web.limits import HELD_BYTES, STALL, UPLOADS
 from mimetic.web.problems import Refusal
 
 LONGEST_NAME = 80
@@ -30,17 +32,21 @@ class Upload:
 
     folder: Path
     clip: Clip
+    gone: Callable[[], object]
 
     def delete(self) -> None:
         """Remove every trace of it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.gone()
 
 
 class Receiver:
     """Takes files in. Its folder is readable by this user alone, and gone when it is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = UPLOADS, most_bytes: int = HELD_BYTES) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mimetic-"))
+        self._most, self._most_bytes = most, most_bytes
+        self._held: dict[Path, int] = {}
 
     def close(self) -> None:
         """Remove whatever is still there."""
@@ -52,14 +58,13 @@ class Receiver:
         Raises
         ------
         Refusal
-            413 if it has more bytes than ``most``, 400 if it has none or breaks off.
+            413 if it has more bytes than ``most``, 400 if it has none or breaks off, 408 if it stops coming, 429 if
+            there are too many files, or bytes of them, here already.
         """
-        folder = Path(await run_in_threadpool(tempfile.mkdtemp, dir=self.folder))
-        shown = shown_name(name)
-        clip = Clip(id=shown, path=folder / f"clip{_suffix(shown)}", words=_write_words(folder, words))
-        upload = Upload(folder=folder, clip=clip)
+        _check_claim(request, most)
+        upload = self._begin(name, words)
         try:
-            await _write(request, folder / f"clip{_suffix(shown)}", most)
+            await self._write(request, upload, most)
         except ClientDisconnect:
             upload.delete()
             raise Refusal(400, "the connection broke off before the whole file was here") from None
@@ -68,25 +73,49 @@ class Receiver:
             raise
         return upload
 
+    def _begin(self, name: str, words: str | None) -> Upload:
+        if len(self._held) >= self._most:
+            raise Refusal(429, f"{len(self._held)} files are here already", remedy="Try again in a while.", wait=10)
+        folder, shown = Path(tempfile.mkdtemp(dir=self.folder)), shown_name(name)
+        self._held[folder] = 0
+        clip = Clip(id=shown, path=folder / f"clip{_suffix(shown)}", words=_write_words(folder, words))
+        return Upload(folder=folder, clip=clip, gone=lambda: self._held.pop(folder, None))
 
-async def _write(request: Request, path: Path, most: int) -> None:
-    too_much = Refusal(413, f"the file has more than {most >> 20} MB", remedy="Send a shorter or smaller clip.")
+    async def _write(self, request: Request, upload: Upload, most: int) -> None:
+        assert upload.clip.path is not None
+        with upload.clip.path.open("wb") as file:
+            async for chunk in _chunks(request):
+                self._held[upload.folder] += len(chunk)
+                if self._held[upload.folder] > most:
+                    raise _too_large(most)
+                if sum(self._held.values()) > self._most_bytes:
+                    raise Refusal(429, "too many bytes are here already", remedy="Try again in a while.", wait=10)
+                await run_in_threadpool(file.write, chunk)
+        if not self._held[upload.folder]:
+            raise Refusal(400, "the file is empty", remedy="Send the bytes of a clip as the body.")
+
+
+def _check_claim(request: Request, most: int) -> None:
     claimed = request.headers.get("content-length", "0")
     if claimed.isdecimal() and int(claimed) > most:
-        raise too_much
-    received = 0
-    with path.open("wb") as file:
-        async for chunk in _chunks(request):
-            received += len(chunk)
-            if received > most:
-                raise too_much
-            await run_in_threadpool(file.write, chunk)
-    if not received:
-        raise Refusal(400, "the file is empty", remedy="Send the bytes of a clip as the body.")
+        raise _too_large(most)
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal(413, f"the file has more than {most >> 20} MB", remedy="Send a shorter or smaller clip.")
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    async for chunk in request.stream():
+    """Yield what comes; whoever keeps a connection open and sends nothing is let go."""
+    stream = aiter(request.stream())
+    while True:
+        try:
+            with anyio.fail_after(STALL):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Refusal(408, f"nothing came for {STALL:g} seconds") from None
         if chunk:
             yield chunk
 

@@ -133,7 +133,7 @@ export class Camera {
     if (!place.firstChild) place.append(make("table", { class: "scores" }, make("caption", {}, "The last four seconds"), make("tbody", {})));
     if (found.scores) showScores(place.querySelector("tbody"), found);
     const missing = Object.entries(found.modalities).filter(([, state]) => state !== "used").map(([name, state]) => `${name}: ${state}`);
-    this.tell(`Live: ${this.scored} windows scored, ${this.skipped} left out; the last took ${figure(took / 1000, 1)} s. ${missing.length ? `Missing – ${missing.join("; ")}.` : ""}`);
+    this.tell(`Live: ${this.scored} windows scored, ${this.skipped} left out; the last took ${figure(took / 1000, 1)} s. ${missing.length ? `Missing: ${missing.join("; ")}.` : ""}`);
     element("live-view").dataset.scored = this.scored;
   }
 

@@ -8,6 +8,7 @@ export class Player {
   constructor(view, source, facts, job) {
     this.seconds = facts.seconds;
     this.faces = facts.faces;
+    this.filmed = "picture movement" in facts.curves;
     this.url = source.url;
     this.listeners = [];
     this.at = 0;
@@ -26,12 +27,17 @@ export class Player {
     }
     this.media = make("video", { src: this.url, controls: true, playsinline: true, preload: "auto", "aria-label": "The clip" });
     this.media.addEventListener("error", () => this.unplayable());
-    this.media.addEventListener("loadedmetadata", () => this.media.videoWidth || this.place.classList.add("sound"));
+    this.media.addEventListener("loadedmetadata", () => this.media.videoWidth || this.unseen());
     for (const name of ["timeupdate", "seeked", "seeking"]) {
       this.media.addEventListener(name, () => this.moved(this.media.currentTime));
     }
     this.media.addEventListener("play", () => this.run());
     this.place.replaceChildren(this.media);
+  }
+
+  unseen() {
+    this.place.classList.add("sound");
+    if (this.filmed) this.place.append(make("p", { class: "soft" }, "This browser plays its sound, and cannot show its picture."));
   }
 
   unplayable() {

@@ -68,7 +68,7 @@ export class Timeline {
     const whole = timeless.length ? ` What has no time counts whole in each: ${timeless.join(", ")}.` : "";
     this.heading("Intensity", `Sliding windows of ${figure(windows.width, 1)} s, each scored as if it were a clip; the dashed line is the score of the whole clip.${whole}`);
     const all = Object.values(windows.scores).flat().concat(Object.values(this.result.scores));
-    const limits = [Math.min(0, ...all), Math.max(0.1, ...all)];
+    const limits = [Math.min(0, ...all), 1.08 * Math.max(0.1, ...all)];
     for (const target of this.facts.targets) {
       const values = windows.scores[target];
       const told = `${target} over time: ${figure(Math.min(...values))} to ${figure(Math.max(...values))}, whole clip ${figure(this.result.scores[target])}`;
