@@ -110,7 +110,6 @@ def test_other_addresses_than_this_machines_own_get_a_token() -> None:
 
 def test_an_address_that_is_taken_says_so() -> None:
     with bind("127.0.0.1", 0) as first:
-        first.listen()
         port = first.getsockname()[1]
         assert address_of("127.0.0.1", first, "a" * 16) == f"http://127.0.0.1:{port}/?token={'a' * 16}"
         with pytest.raises(UsageError, match="cannot be listened at"):

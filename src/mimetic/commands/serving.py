@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -42,4 +43,5 @@ def serve(
         console.print_lines(f"open {address_of(host, socket, shown)}", "stop with Ctrl-C")
         site.warm()
         app = create_app(site, hosts=[host], token=shown)
-        server_of(app).run(sockets=[socket])
+        with suppress(KeyboardInterrupt):  # that is how one stops it
+            server_of(app).run(sockets=[socket])

@@ -39,6 +39,7 @@ def bind(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # whoever comes before the server is up waits
     except OSError as error:
         listening.close()
         told = f"{host}:{port} cannot be listened at: {(error.strerror or str(error)).lower()}"
