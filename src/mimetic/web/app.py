@@ -12,12 +12,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
 from starlette.staticfiles import StaticFiles
 
-from mimetic.web import problems
-from mimetic.web.api import scoring_routes
-from mimetic.web.api_data import data_routes, run_routes
+from mimetic.web import api, api_data, pages, problems
 from mimetic.web.guard import Guard
-from mimetic.web.pages import Pages, page_routes
 from mimetic.web.site import Site
+from mimetic.web.templating import Pages
 
 QUIET = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
 """The framework can tell a collector what it does, if the environment names one. Here it never does."""
@@ -38,12 +36,10 @@ def create_app(site: Site, *, hosts: Collection[str] = (), token: str | None = N
     app = FastAPI(
         title="mimetic", version=version("mimetic"), description=ABOUT, docs_url=None, redoc_url=None, telemetry=QUIET
     )
-    pages = Pages(site)
-    problems.install(app, pages.problem)
-    app.include_router(scoring_routes(site))
-    app.include_router(data_routes(site))
-    app.include_router(run_routes(site))
-    app.include_router(page_routes(app, site, pages))
+    app.state.site, app.state.pages = site, Pages(site)
+    problems.install(app, app.state.pages.problem)
+    for router in (api.router, api_data.data, api_data.runs, pages.router):
+        app.include_router(router)
     _serve_files(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_middleware(Guard, hosts=hosts, token=token)
