@@ -48,5 +48,5 @@ clean:  ## remove what make made, data and runs excepted
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[dev,face,sentence,speed,vad,asr,prosody]'
+	$(PIP) --editable '.[dev,face,sentence,speed,vad,asr,prosody,web]'
 	@touch .venv/core $@

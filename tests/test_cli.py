@@ -363,10 +363,14 @@ def test_a_folder_that_cannot_be_written_is_told(
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_job_that_is_stopped_says_that_it_goes_on(tmp_path: Path) -> None:
-    layout = write_layout(tmp_path / "data", train=40, valid=1, test=0)
-    words = [sys.executable, "-m", "mimetic.cli", "extract", str(layout), "--with", "motion-blocks", "--workers", "1"]
+    (tmp_path / "clips").mkdir()
+    clip, store = write_clip(tmp_path / "clips" / "0.mp4"), tmp_path / "features"
+    for number in range(1, 2_000):  # more than can be done before the signal comes
+        (clip.parent / f"{number}.mp4").hardlink_to(clip)
+    words = [sys.executable, "-m", "mimetic.cli", "extract", str(clip.parent), "--with", "motion-blocks"]
+    words += ["--workers", "1", "--store", str(store)]
     job = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "data" / "features").exists() and job.poll() is None:
+    while not store.exists() and job.poll() is None:
         time.sleep(0.01)
     job.send_signal(signal.SIGINT)
     _, err = job.communicate(timeout=60)

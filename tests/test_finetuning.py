@@ -33,7 +33,7 @@ from mimetic.training.choosing import on_features
 from mimetic.tuned import read_tuned
 
 WORDS = ("so", "it", "goes", "on", "and", "a", "b", "c")
-FIT = Fit(epochs=2, clips=8, rate=1e-2, loss={"mse": 1.0, "pearson": 1.0}, schedule="cosine", warmup=0.5)
+FIT = Fit(epochs=2, clips=8, rate=1e-2, loss={"mse": 1.0, "pearson": 1.0}, schedule="cosine")
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 

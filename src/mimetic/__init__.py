@@ -16,7 +16,7 @@ The house, in the order of the river (a module imports only from those above it)
     splits sharing batches datasets introducing          who trains; what clips share; tensors; who is in it
     recipes network contributions                        what to train; its network; what each modality adds
     evidence                                             how far a score can be trusted
-    runs extraction imports transcription                a recipe's folder; clips into the store, or into words
+    runs extraction imports transcription journal        a recipe's folder; clips into the store, or into words; epochs
     training finetuning                                  the loop; the loop for extractors themselves
     submission ledger                                    the challenge's file
     evaluation comparing cutting slicing                 runs become numbers; side by side; by kinds of clips
@@ -29,6 +29,7 @@ The house, in the order of the river (a module imports only from those above it)
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
     hub                                                  a run on its way to or from the hub
     calls                                                what the words of a call mean
+    web                                                  the page, and the HTTP interface under it
     commands                                             the commands, by what they are for
     cli                                                  the command line
 """

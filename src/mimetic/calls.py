@@ -16,6 +16,8 @@ from mimetic.console import figure
 from mimetic.contributions import Contributions
 from mimetic.datasets import open_dataset, with_words
 from mimetic.features import LIGHT, Feature, feature, features
+from mimetic.journal import Journal
+from mimetic.prediction import as_json
 from mimetic.recipes import Recipe
 from mimetic.records import BadData, Clip, Dataset, Json, Scores, UsageError
 from mimetic.runs import Run
@@ -160,10 +162,11 @@ def read_seeds(text: str) -> list[int]:
     return list(dict.fromkeys(int(number) for number in text.split(",")))
 
 
-def watch_with(tell: Callable[[str], None]) -> Watch:
-    """Give what tells each epoch of a training in a line."""
+def watch_with(tell: Callable[[str], None], journal: Journal) -> Watch:
+    """Give what tells each epoch of a training in a line, and notes it in the journal."""
 
     def watch(recipe: Recipe, seed: int, line: Json) -> None:
+        journal.note(recipe, seed, line)
         score = figure(line["mean_pearson"])
         tell(f"{recipe.name}, seed {seed}, epoch {line['epoch']} of {recipe.fit.epochs}, validation {score}")
 
@@ -190,19 +193,7 @@ def run_as_json(run: Run) -> Json:
 
 def scored(clips: Sequence[Clip], scores: Scores, modalities: Sequence[str], added: Contributions | None) -> list[Json]:
     """Give clips as ``predict --json`` prints them; ``contributions`` only where it was asked what adds what."""
-    rows = [
-        {
-            "clip": clip.id,
-            "path": None if clip.path is None else str(clip.path),
-            "scores": None if error else dict(zip(scores.targets, values, strict=True)),
-            "intervals": None if error else _intervals(scores, place),
-            "modalities": dict(told),
-            "error": error,
-        }
-        for place, (clip, values, told, error) in enumerate(
-            zip(clips, scores.values.tolist(), scores.modalities, scores.errors, strict=True)
-        )
-    ]
+    rows = as_json(clips, scores)
     if added is None:
         return rows
     names = ("nothing", *modalities)
@@ -215,13 +206,6 @@ def scored(clips: Sequence[Clip], scores: Scores, modalities: Sequence[str], add
 
 def _by_name(names: Sequence[str], targets: Sequence[str], values: Sequence[Sequence[float]]) -> Json:
     return {name: dict(zip(targets, of, strict=True)) for name, of in zip(names, values, strict=True)}
-
-
-def _intervals(scores: Scores, place: int) -> Json | None:
-    """Give the intervals of one clip by target; an end that is infinite is null."""
-    if scores.intervals is None:
-        return None
-    return dict(zip(scores.targets, scores.intervals[place].tolist(), strict=True))
 
 
 def some(what: str, names: Sequence[str], *, most: int = 5) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from mimetic.commands import data, judging, keeping, learning, using
+from mimetic.commands import data, judging, keeping, learning, serving, using
 from mimetic.commands.arguments import STOPPED, WRONG_CALL
 from mimetic.records import MimeticError, UsageError
 
@@ -46,6 +46,7 @@ for command in (
     using.predict,
     using.submit,
     using.check,
+    serving.serve,
 ):
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(keeping.store, name="store")

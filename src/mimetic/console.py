@@ -49,14 +49,15 @@ def between(interval: Interval | Comparison, *, sign: bool = False) -> str:
 
 def print_json(content: Any) -> None:
     """Print one JSON document on stdout; what is undefined is ``null``."""
-    sys.stdout.write(json.dumps(_finite(content), indent=1, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(finite(content), indent=1, ensure_ascii=False) + "\n")
 
 
-def _finite(content: Any) -> Any:
+def finite(content: Any) -> Any:
+    """Put null where a number is not defined: JSON has no word for it."""
     if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
+        return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 

@@ -26,9 +26,9 @@ from mimetic.datasets.table import open_clips
 from mimetic.devices import choose_device
 from mimetic.features import Feature
 from mimetic.licences import check_licences
-from mimetic.network import score_tracks
+from mimetic.network import Network, score_tracks
 from mimetic.reading import Taken, Through
-from mimetic.records import Clip, Dataset, Scores, Track, UsageError
+from mimetic.records import Clip, Dataset, Json, Scores, Track, UsageError
 from mimetic.runs import NETWORK, Run
 from mimetic.spools import Spool
 from mimetic.stacking import Margins, conformal
@@ -109,10 +109,15 @@ def read(
         taken += results or []
         done += results is None
         progress(done, len(asked))
+    return gather(run, asked, taken)
+
+
+def gather(run: Run, clips: Sequence[Clip], taken: Sequence[Mapping[str, Taken]]) -> Reading:
+    """Put what was taken of each clip, for every feature of the run, as its network takes it."""
     features = zip(run.features, run.dims, strict=True)
     parts = tuple(Ragged([_whole(clip[f.key].track) for clip in taken], dim) for f, dim in features)
     reasons = [[clip[f.key].reason for f in run.features] for clip in taken]
-    return Reading(clips=asked, parts=parts, reasons=reasons)
+    return Reading(clips=tuple(clips), parts=parts, reasons=reasons)
 
 
 def _whole(track: Track | Spool | None) -> Track | None:
@@ -139,6 +144,29 @@ def explain(run: Run, reading: Reading) -> Contributions:
     return contributions(run.network(), reading.parts, np.arange(len(reading.clips)), torch.device("cpu"))
 
 
+def as_json(clips: Sequence[Clip], scores: Scores) -> list[Json]:
+    """Give scores as ``predict --json`` prints them, an object a clip: what the clips were, and what came of them."""
+    rows = zip(clips, scores.values.tolist(), scores.modalities, scores.errors, strict=True)
+    return [
+        {
+            "clip": clip.id,
+            "path": None if clip.path is None else str(clip.path),
+            "scores": None if error else dict(zip(scores.targets, values, strict=True)),
+            "intervals": None if error else _intervals(scores, place),
+            "modalities": dict(modalities),
+            "error": error,
+        }
+        for place, (clip, values, modalities, error) in enumerate(rows)
+    ]
+
+
+def _intervals(scores: Scores, place: int) -> Json | None:
+    """Give the intervals of one clip by target; an end that is infinite is null."""
+    if scores.intervals is None:
+        return None
+    return dict(zip(scores.targets, scores.intervals[place].tolist(), strict=True))
+
+
 def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
     """Give what was asked for as clips: a folder or a CSV stands for its clips, a missing file for itself."""
     found: list[Clip] = []
@@ -155,10 +183,10 @@ def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
     return tuple(found)
 
 
-def scores_of(run: Run, reading: Reading) -> Scores:
-    """Score clips that have been read."""
+def scores_of(run: Run, reading: Reading, network: Network | None = None) -> Scores:
+    """Score clips that have been read; ``network`` is the run's own, where it has been opened already."""
     clips, parts, reasons = reading.clips, reading.parts, reading.reasons
-    values = _values(run, parts)
+    values = _values(run, parts, network)
     presence = np.stack([part.lengths > 0 for part in parts], axis=1)
     told = [_told(run.features, has, why) for has, why in zip(presence, reasons, strict=True)]
     errors = [_error(clip, of) if not any(has) else None for clip, of, has in zip(clips, told, presence, strict=True)]
@@ -172,9 +200,9 @@ def scores_of(run: Run, reading: Reading) -> Scores:
     )
 
 
-def _values(run: Run, parts: tuple[Ragged, ...]) -> NDArray[np.float64]:
+def _values(run: Run, parts: tuple[Ragged, ...], network: Network | None) -> NDArray[np.float64]:
     if run.kind == NETWORK:
-        return score_tracks(run.network(), parts, np.arange(len(parts[0].values)), torch.device("cpu"))
+        return score_tracks(network or run.network(), parts, np.arange(len(parts[0].values)), torch.device("cpu"))
     return load_auto(run).predict(as_modalities(run.features, parts))
 
 

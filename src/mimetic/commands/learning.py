@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,6 +49,7 @@ def train(
     from mimetic.devices import choose_device
     from mimetic.extraction import extract as run_extraction
     from mimetic.features import features
+    from mimetic.journal import Journal
     from mimetic.recipes import RECIPES, get_recipe, with_settings
     from mimetic.splits import split_dataset
     from mimetic.training import train_on
@@ -80,8 +82,8 @@ def train(
             accepted=calls.names_in(accept),
             progress=counter,
         )
-        shelf, tell = Shelf(dataset, place), bars.status("training")
-        watch = calls.watch_with(tell)
+        shelf, tell, journal = Shelf(dataset, place), bars.status("training"), Journal(out)
+        watch = calls.watch_with(tell, journal)
         runs = [
             train_automatically(shelf, one, out, seed=seed, device=device, tell=tell)
             if one.name in ABOUT
@@ -89,6 +91,7 @@ def train(
             for one in chosen
             for seed in numbers
         ]
+        journal.close()
     _print_runs(runs, as_json=as_json)
 
 
@@ -169,14 +172,15 @@ def finetune(
     """Train pretrained encoders on the labels: one with a head, or several at once through a fusion.
 
     What comes out is an extractor (OUT/encoders/NAME), and a finished run on its features. One that was stopped goes on
-    where it was. Settings beside the recipe's: rate, layer_decay, frozen, rank (LoRA), at_once, inner, z_scored,
-    recompute, precision, layer_drop, time_mask.
+    where it was. Settings beside the recipe's: rate, layer_decay, warmup, frozen, rank (LoRA), at_once, inner,
+    z_scored, recompute, precision, layer_drop, time_mask.
     """
     from mimetic import calls, console
     from mimetic.datasets import open_dataset
     from mimetic.finetuning import alone, with_choices
     from mimetic.finetuning import finetune as tune
     from mimetic.finetuning.folds import finetune_folds as tune_folds
+    from mimetic.journal import Journal
     from mimetic.recipes import get_recipe
     from mimetic.training.choosing import on_features, read_taken
 
@@ -187,11 +191,11 @@ def finetune(
     tuning = with_choices(chosen, names, calls.read_settings(settings))
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
-    with console.bars() as bars:
+    with console.bars() as bars, closing(Journal(out)) as journal:
         told: dict[str, Any] = {
             "device": device,
             "accepted": calls.names_in(accept),
-            "watch": calls.watch_with(bars.status("training")),
+            "watch": calls.watch_with(bars.status("training"), journal),
             "progress": bars.counter("reading clips"),
         }
         numbers = calls.read_seeds(seeds)

@@ -72,7 +72,8 @@ class Tuner:
         self._mean, self._deviation = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
         self._optimiser = self._make_optimiser()
         self._steps = max(1, round(len(learn) / tuning.recipe.fit.clips))
-        self._rates = Rates(self._optimiser, tuning.recipe.fit, steps=self._steps)
+        warmup = tuning.recipe.fit.warmup or tuning.warmup
+        self._rates = Rates(self._optimiser, tuning.recipe.fit, steps=self._steps, warmup=warmup)
         self._losses: list[float] = []
         self._best = self._copied()
         self._written = time.monotonic()

@@ -15,7 +15,7 @@ from mimetic.records import Json, UsageError, find
 PRECISIONS = ("fp32", "bf16")
 
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("rate", "layer_decay", "inner", "layer_drop", "time_mask"), (int, float)),
+    **dict.fromkeys(("rate", "layer_decay", "warmup", "inner", "layer_drop", "time_mask"), (int, float)),
     **dict.fromkeys(("frozen", "rank", "at_once"), int),
     **dict.fromkeys(("z_scored", "recompute"), bool),
 }
@@ -35,6 +35,8 @@ class Tuning:
         the features whose extractors learn; the others are taken from the store.
     rate, layer_decay
         of the extractors' last layer; each layer before it learns at this share of the next one's.
+    warmup
+        epochs, or a part of one, in which a cosine's rates rise to their full height, where the recipe has none.
     frozen
         layers, from the first, that do not learn, nor what comes before them.
     rank
@@ -56,6 +58,7 @@ class Tuning:
     live: tuple[str, ...]
     rate: float = 2e-5
     layer_decay: float = 0.9
+    warmup: float = 0.5
     frozen: int = 0
     rank: int = 0
     at_once: int = 32
@@ -70,7 +73,7 @@ class Tuning:
         for name, kind in _KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 raise UsageError(f"{name} is {getattr(self, name)!r}", remedy="See `mimetic finetune --help`.")
-        for name in ("rate", "layer_decay", "frozen", "rank", "inner", "layer_drop", "time_mask"):
+        for name in ("rate", "layer_decay", "warmup", "frozen", "rank", "inner", "layer_drop", "time_mask"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} is {getattr(self, name)!r}", remedy="It has to be a number, 0 or more.")
         for name in ("layer_decay", "inner", "layer_drop", "time_mask"):
@@ -154,7 +157,6 @@ DEFAULT_FIT = Fit(
     decay=1e-2,
     loss={"mse": 1.0, "pearson": 1.0},
     schedule="cosine",
-    warmup=0.5,
     patience=3,
 )
 """What a single encoder is trained with if nothing else is said."""

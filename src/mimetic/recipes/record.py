@@ -69,7 +69,7 @@ class Fit:
     loss: Mapping[str, float] = field(default_factory=lambda: dict(POSTER_LOSS))
     schedule: str = "plateau"
     plateau: int = 3  # epochs without a better validation score before the rate is halved
-    warmup: float = 0  # epochs in which a cosine's rate rises to its full height
+    warmup: int = 0  # epochs in which a cosine's rate rises to its full height
     patience: int = 10  # epochs without a better validation score before the training ends
 
     def __post_init__(self) -> None:

@@ -16,8 +16,10 @@ IMPROVEMENT = 1e-4
 class Rates:
     """Moves an optimiser's rates: halved where validation stands still, or along a half cosine after a warm-up."""
 
-    def __init__(self, optimiser: torch.optim.Optimizer, fit: Fit, *, steps: int) -> None:
+    def __init__(self, optimiser: torch.optim.Optimizer, fit: Fit, *, steps: int, warmup: float | None = None) -> None:
+        """Begin; ``warmup`` is in epochs, where it is another than the recipe's."""
         self._optimiser, self._fit, self._steps = optimiser, fit, steps
+        self._warmup = fit.warmup if warmup is None else warmup
         self._full = [float(group["lr"]) for group in optimiser.param_groups]
         self._step = 0
         self._best = -math.inf
@@ -48,7 +50,7 @@ class Rates:
     def step(self) -> None:
         """Set the rates of the step that follows."""
         if self._fit.schedule == "cosine":
-            self._set(_cosine(self._step, warmup=self._fit.warmup * self._steps, end=self._fit.epochs * self._steps))
+            self._set(_cosine(self._step, warmup=self._warmup * self._steps, end=self._fit.epochs * self._steps))
         self._step += 1
 
     def judge(self, score: float | None) -> bool:

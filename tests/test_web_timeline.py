@@ -1,0 +1,120 @@
+"""Windows, contributions and moments say what they claim to: each is a score that can be computed the plain way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mimetic.features import feature
+from mimetic.network import Network
+from mimetic.reading import Taken
+from mimetic.recipes import RECIPES, Part, Recipe
+from mimetic.records import Clip, Track
+from mimetic.web import signals, timeline
+from mimetic.web.decoding import Facts
+from mimetic.web.scoring import Desk, Reading
+from served import Place
+
+SECONDS = 10.0
+
+
+def track(key: str, rng: np.random.Generator) -> Track:
+    entry = feature(key)
+    rows = round(SECONDS * entry.rate) if entry.rate else 1
+    values = rng.standard_normal((rows, entry.dim)).astype(np.float32)
+    return Track(values=values, rate=entry.rate, valid=np.ones(rows, np.bool_))
+
+
+def reading(keys: list[str], **other: Taken) -> Reading:
+    rng = np.random.default_rng(0)
+    taken = {key: Taken(track(key, rng), None) for key in keys} | other
+    facts = Facts(seconds=SECONDS, has_picture=True, has_sound=True, words=None)
+    return Reading(clip=Clip(id="x"), facts=facts, taken=taken, strip="face-strip")
+
+
+@pytest.fixture(scope="module")
+def desk(place: Place) -> Iterator[Desk]:
+    with Desk(place.run) as opened:
+        yield opened
+
+
+KEYS = ["words-hashed", "logmel", "face-appearance", "motion-blocks"]
+
+
+def test_a_window_scores_as_a_clip_that_is_no_longer_than_it(desk: Desk) -> None:
+    read = reading(KEYS)
+    found = timeline.windows_of(desk, read)
+    assert found is not None
+    assert (found.width, found.times[0], found.times[-1]) == (4.0, 0.0, 10.0)
+    at = int(np.flatnonzero(found.times == 5.0)[0])
+    cut = {}
+    for key in KEYS:
+        whole = read.track(key)
+        assert whole is not None
+        rows = slice(round(3.0 * whole.rate), round(7.0 * whole.rate)) if whole.rate else slice(None)
+        cut[key] = Taken(Track(values=whole.values[rows], rate=whole.rate, valid=whole.valid[rows]), None)
+    alone = desk.score(replace(read, taken=cut))
+    assert found.scores[at] == pytest.approx(alone.values[0], abs=1e-5)
+    without = desk.score(replace(read, taken=cut), without=["audio"])
+    assert found.contributions[1, at] == pytest.approx(alone.values[0] - without.values[0], abs=1e-5)
+
+
+def test_a_modality_that_is_missing_contributes_nothing(desk: Desk) -> None:
+    found = timeline.windows_of(desk, reading(KEYS, logmel=Taken(None, "no sound track")))
+    assert found is not None
+    assert not found.contributions[1].any()
+    assert found.contributions[3].any()
+
+
+def test_what_is_too_short_or_has_no_time_has_no_windows(desk: Desk) -> None:
+    words = {key: Taken(None, "nothing") for key in KEYS[1:]}
+    assert timeline.windows_of(desk, reading(KEYS, **words)) is None
+    told = timeline.as_json(desk, reading(KEYS, **words))
+    assert (told["windows"], told["timeless"]) == (None, ["text"])
+
+
+def test_attention_is_what_the_encoder_weighs_its_rows_by(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    recipe = Recipe(name="attending", parts=(Part(feature="logmel", encoder="attention"),))
+    network = Network(recipe, [48], 2).eval()
+
+    class Bench:
+        run = type("Run", (), {"recipe": recipe, "dims": [48], "targets": ("a", "b")})()
+        features = (feature("logmel"),)
+
+    bench = Bench()
+    bench.network = network
+    read = reading(["logmel"])
+    times, weights = timeline.attention_of(bench, read)["audio"]
+    encoder = network.branches[0].encoder
+    values = read.track("logmel").values
+    logits = encoder.score(torch.from_numpy(values))[:, 0]
+    assert weights == pytest.approx(logits.softmax(dim=0).detach().double().numpy(), rel=1e-4)
+    assert (len(times), weights.sum()) == (500, pytest.approx(1.0))
+
+
+def test_loudness_and_pitch_come_back_in_decibels_and_hertz(tmp_path: Path) -> None:
+    from mimetic.features.prosody import LogMel
+    from mimetic.records import Sound
+
+    time = np.arange(32_000) / 16_000
+    extraction = LogMel().begin()
+    extraction.add(Sound(samples=(0.1 * np.sin(2 * np.pi * 200 * time)).astype(np.float32)))
+    read = reading([], logmel=Taken(extraction.finish(), None))
+    curves = signals.as_json(read)["curves"]
+    assert curves["pitch"]["values"][40] == pytest.approx(200, rel=0.02)
+    assert curves["loudness"]["values"][40] == pytest.approx(-23, abs=0.5)  # a sine of amplitude 1 has -3 dB
+
+
+def test_recipes_attend_by_the_layers_that_the_table_names() -> None:
+    from mimetic.encoders import ENCODERS
+
+    for name in timeline.ATTENDING:
+        entry = ENCODERS[name]
+        assert entry.load()(8, **entry.options).get_submodule("score") is not None
+    assert RECIPES
