@@ -5,7 +5,7 @@ import { draw } from "./ask.js";
 const PAD = 3;
 
 function canvas(width, height, told) {
-  return draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": told });
+  return draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": told, preserveAspectRatio: "none" });
 }
 
 /** A curve; where a value is null, the pen is lifted. `level` is a dashed line across. */
