@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import FileResponse
 
+from mimetic.console import finite
 from mimetic.web import schemas
 from mimetic.web.api import JPEG, RunName, state_of
 from mimetic.web.here import TheLibrary, TheSite, library_of
@@ -92,7 +93,7 @@ def get_history(site: TheSite, run: str) -> list[schemas.Epoch]:
 @runs.get("/runs/{run}/evaluation", responses=declared(404, 409, 422))
 def get_evaluation(site: TheSite, run: str, part: Part = "valid") -> schemas.Evaluation:
     """Score the run and those that differ from it by seed alone, with intervals: as `mimetic evaluate` does."""
-    return schemas.Evaluation.model_validate(site.shelf.evaluation(run, part).as_json())
+    return schemas.Evaluation.model_validate(finite(site.shelf.evaluation(run, part).as_json()))
 
 
 @runs.get("/comparison", responses=declared(404, 409, 422))

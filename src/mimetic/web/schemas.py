@@ -127,12 +127,22 @@ class Interval(BaseModel):
     high: float | None
 
 
+class Limit(BaseModel):
+    """What the labels' own noise leaves to be reached, and on how many clips that was judged."""
+
+    pearson: float | None
+    share: float | None
+    clips: int
+
+
 class TargetScore(BaseModel):
     """One target's scores."""
 
     pearson: Interval
     ccc: float | None
     mae: float | None
+    spearman: float | None
+    limit: Limit | None
 
 
 class Evaluation(BaseModel):
@@ -143,10 +153,16 @@ class Evaluation(BaseModel):
     split: str
     part: str
     clips: int
+    groups: dict[str, int] | None
     seeds: list[int]
+    by_seed: list[float | None]
+    seed_spread: float | None
     note: str
+    warning: str
     mean_pearson: Interval
+    limit: float | None
     targets: dict[str, TargetScore]
+    undefined: dict[str, str]
 
 
 class Comparison(BaseModel):
