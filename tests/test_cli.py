@@ -114,6 +114,29 @@ def test_evaluate_and_compare_take_runs_and_their_folders(trained: Path, capsys:
     assert "no difference can be told" in told["verdict"]
 
 
+def test_evaluate_and_compare_draw_groups_that_the_data_set_tells(
+    layout: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [f"{number:05d}" for number in range(16)]
+    facts = "".join(f"{id_},p{int(id_) // 2}\n" for id_ in ids)
+    (layout / "clips.csv").write_text(f"Filename,person\n{facts}")
+    told = ("--data", layout, "--groups", "person")
+    code, evaluation = call_json("evaluate", trained, *told, capsys=capsys)
+    assert (code, evaluation["groups"]) == (0, {"person": 3})
+    _, text, _ = call("evaluate", trained, "--data", layout, capsys=capsys)
+    assert "warning: clips share a person" in text
+    assert "seeds, not in the interval" in text
+    _, pair = call_json("compare", trained / "seed-0", trained / "seed-1", *told, capsys=capsys)
+    assert {"difference", "low", "high", "wins", "verdict", "clips_to_tell"} <= set(pair)
+    several = (trained / "seed-0", trained / "seed-1", trained / "seed-0")
+    _, many = call_json("compare", *several, *told, "--against", "best", capsys=capsys)
+    assert len(many["against"]) == 2
+    assert {"run", "difference", "corrected", "verdict"} <= set(many["against"][0])
+    _, text, _ = call("compare", *several, *told, capsys=capsys)
+    assert "p (Holm)" in text
+    (layout / "clips.csv").unlink()
+
+
 def test_predict_gives_every_clip_its_numbers_or_the_reason_and_keeps_the_order(
     layout: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +166,43 @@ def test_a_raw_clip_and_a_stored_one_have_the_same_score(layout: Path, trained: 
     for clip, values in zip(raw.clips, raw.values, strict=True):
         np.testing.assert_allclose(values, stored[clip], atol=1e-5, rtol=0)
     np.testing.assert_allclose(predict(run, clips[:1]).values[0], raw.values[0], atol=1e-5, rtol=0)
+
+
+def test_predict_explains_each_score_by_modality(
+    layout: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = [layout / "raw" / "00003.mp4", layout / "raw" / "gone.mp4"]
+    code, (told, gone) = call_json("predict", trained / "seed-0", *clips, "--explain", capsys=capsys)
+    added = told["contributions"]
+    assert set(added) == {"nothing", "text", "audio", "vision", "motion"}
+    for target, score in told["scores"].items():
+        assert sum(part[target] for part in added.values()) == pytest.approx(score, abs=1e-5)
+    assert (code, gone["contributions"]) == (1, None)
+    _, text, _ = call("predict", trained / "seed-0", clips[0], "--explain", capsys=capsys)
+    assert "nothing" in text
+
+
+def test_stress_is_one_table_and_one_picture(
+    layout: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("stress", trained / "seed-0", "--data", layout)
+    code, told = call_json(*arguments, "--picture", tmp_path / "s.png", capsys=capsys)
+    assert (code, told["level"], told["clips"]) == (0, "features", 5)
+    assert {"name", "mean_pearson", "difference", "low", "high", "corrected", "verdict"} <= set(told["stresses"][0])
+    assert (tmp_path / "s.png").is_file()
+    _, text, _ = call(*arguments, "--raw", "--clips", 3, capsys=capsys)
+    assert "half the frames" in text
+
+
+def test_slices_say_what_they_cannot_tell(layout: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("evaluate", trained / "seed-0", "--data", layout, "--beside", trained / "seed-1")
+    code, told = call_json(*arguments, "--slices", "all", capsys=capsys)
+    assert code == 0
+    assert {sliced["by"] for sliced in told["slices"]} >= {"length", "missing", "seen", "language"}
+    assert set(told["rescued"]) == {str(trained / "seed-1")}
+    _, text, _ = call(*arguments, "--slices", "loudness,language", capsys=capsys)
+    assert "too few: " in text
+    assert "no column of the data set says it" in text
 
 
 def test_words_for_all_clips_come_from_one_table(
@@ -251,6 +311,9 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no run": (["predict", "{tmp}", "{tmp}/a.mp4"], "{tmp} is no run"),
     "no clip": (["predict", "{tmp}"], "Missing parameter: clips"),
     "no command": (["trian"], "trian"),
+    "groups of nothing": (["evaluate", "{tmp}", "--groups", "person"], "--groups person needs the data set"),
+    "slices of nothing": (["evaluate", "{tmp}/x", "--slices", "sex"], "--slices sex needs the data set"),
+    "no picture": (["stress", "{tmp}/x", "--data", "{tmp}", "--picture", "a.pdf"], "a.pdf is no picture's name"),
     "unknown maker": (["make", "dmeo", "{tmp}/x"], "there is no data set to make 'dmeo'. Did you mean demo?"),
 }
 

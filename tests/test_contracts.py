@@ -64,7 +64,7 @@ def test_an_entry_says_what_its_track_is(name: str) -> None:
     assert np.isfinite(track.values).all()
     assert np.abs(track.values).max() < np.finfo(feature(name).dtype).max
     expected = SECONDS * entry.rate if entry.rate else 1
-    assert abs(len(track.values) - expected) <= 1
+    assert abs(len(track.values) - expected) <= 1 or name == "letters"  # a row a letter
 
 
 @pytest.mark.parametrize("name", HERE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -143,17 +145,38 @@ def test_one_long_clip_costs_the_others_no_padding() -> None:
 def test_standardising_gives_mean_zero_and_deviation_one_over_the_clips_it_was_fitted_on() -> None:
     parts = ragged()
     module = Standardise(DIM)
-    module.fit(parts, [0, 2, 4])
-    rows = torch.cat([module(torch.from_numpy(np.array(parts.values[i]))) for i in (0, 2, 4)])
+    tracks = [torch.from_numpy(np.array(parts.values[i])) for i in (0, 2, 4)]
+    module.fit(track.double() for track in tracks)
+    rows = torch.cat([module(track) for track in tracks])
     torch.testing.assert_close(rows.mean(dim=0), torch.zeros(DIM), atol=1e-4, rtol=0)
     torch.testing.assert_close(rows.std(dim=0, correction=0), torch.ones(DIM), atol=1e-4, rtol=0)
 
 
 def test_a_constant_column_is_centred_and_keeps_its_scale() -> None:
-    constant = Track(values=np.full((9, 2), 7.0, np.float32), rate=5.0, valid=np.ones(9, bool))
     module = Standardise(2)
-    module.fit(Ragged([constant], 2), [0])
+    module.fit([torch.full((9, 2), 7.0)])
     assert module(torch.tensor([[7.0, 8.0]])).tolist() == [[0.0, 1.0]]
+
+
+def test_clips_without_rows_do_not_count_when_rows_are_standardised() -> None:
+    (part,) = recipe("mlp").parts
+    branch = Network(replace(recipe("mlp"), parts=(replace(part, standardise=True),)), [DIM], TARGETS).branches[0]
+    tracks = ragged((0, 3, 5))
+    tracks.values[0] = np.zeros((0, DIM), np.float32)
+    branch.fit(tracks, [0, 1, 2])
+    assert torch.isfinite(branch.standardise.mean).all()
+
+
+def test_rows_of_length_one_are_standardised_as_such() -> None:
+    (part,) = recipe("mlp").parts
+    made = replace(recipe("mlp"), parts=(replace(part, standardise=True, unit=True),))
+    branch = Network(made, [DIM], TARGETS).branches[0]
+    tracks = ragged((3, 5))
+    branch.fit(tracks, [0, 1])
+    rows = torch.from_numpy(np.concatenate([np.array(values) for values in tracks.values]))
+    unit = rows / rows.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(branch.standardise.mean, unit.mean(dim=0))
+    torch.testing.assert_close(branch.prepare(3 * rows), branch.prepare(rows))
 
 
 def test_the_poster_s_parts_have_the_poster_s_size() -> None:

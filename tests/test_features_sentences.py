@@ -334,7 +334,7 @@ def test_a_pooler_is_not_missed_and_nothing_is_said_or_drawn(tmp_path: Path, cap
     model = Sentences(folder).load("cpu")
     assert capfd.readouterr() == ("", "")
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert not model._network.training
+    assert not model.network.training
 
 
 def test_an_encoder_is_no_classifier(made: Any) -> None:

@@ -126,7 +126,7 @@ def test_positions_of_data2vec_leak_even_where_the_mask_zeroes_padding(checkpoin
     model = loaded(Speech(checkpoint("data2vec-audio")), padding=0.999)
     clips = [Inputs(arrays={"samples": noise(length)}, cost=length) for length in (8000, 16_000)]
     right = model(clips)[0].values
-    model._network.encoder.pos_conv_embed = model._network.encoder.pos_conv_embed._convolutions
+    model.network.encoder.pos_conv_embed = model.network.encoder.pos_conv_embed._convolutions
     assert np.abs(model(clips)[0].values - right).max() > 1e-3
 
 
@@ -185,7 +185,7 @@ def test_layers_are_hidden_states_or_their_mean(
 
 
 def test_layers_that_are_not_needed_are_not_there(checkpoint: Callable[[str], Path]) -> None:
-    assert len(loaded(Speech(checkpoint("wav2vec2"), layers="1"))._network.encoder.layers) == 1
+    assert len(loaded(Speech(checkpoint("wav2vec2"), layers="1")).network.encoder.layers) == 1
 
 
 @pytest.mark.parametrize("layers", ["3", "-4", "", "first", "1;2", "1::2", "1,2", "1.5"])
@@ -498,7 +498,7 @@ def test_rows_can_be_pooled_into_bins(checkpoint: Callable[[str], Path], filmed:
 
 def test_positions_give_what_a_clip_alone_would(checkpoint: Callable[[str], Path]) -> None:
     model = loaded(Speech(checkpoint("data2vec-audio")))
-    positions, front = model._network.encoder.pos_conv_embed, model._front
+    positions, front = model.network.encoder.pos_conv_embed, model._front
     assert isinstance(positions, Positions)
     states = torch.randn(2, 30, HIDDEN, generator=torch.Generator().manual_seed(0))
     front.lengths = [30, 11]

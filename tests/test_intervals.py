@@ -120,6 +120,31 @@ def test_ends_are_close_to_those_of_scipy():
     np.testing.assert_allclose(ends(found), theirs, atol=0.015)
 
 
+class Replayed(np.random.Generator):
+    """Draws for SciPy, all at once, the rows that ``resampling`` draws one by one."""
+
+    def integers(self, low, high=None, size=None, dtype=np.int64, endpoint=False):
+        rows, clips = size
+        small = np.min_scalar_type(clips - 1)
+        return np.stack([super(Replayed, self).integers(clips, size=clips, dtype=small) for _ in range(rows)])
+
+
+def test_ends_are_those_of_scipy_on_the_same_resamples():
+    target, predicted = sample(clips=120, targets=1)
+    x, y, worse = target[:, 0], predicted[:, 0], np.roll(predicted[:, 0], 1)
+    options = {"paired": True, "vectorized": False, "method": "percentile", "n_resamples": 400}
+
+    def theirs(data, statistic):
+        generator = Replayed(np.random.PCG64(3))
+        return stats.bootstrap(data, statistic, random_state=generator, **options).confidence_interval
+
+    found = interval(x, y, resamples=400, seed=3)
+    np.testing.assert_allclose(ends(found), theirs((x, y), lambda a, b: stats.pearsonr(a, b).statistic), rtol=1e-9)
+    found = compare(x, y, worse, resamples=400, seed=3)
+    difference = lambda a, b, c: stats.pearsonr(a, b).statistic - stats.pearsonr(a, c).statistic  # noqa: E731
+    np.testing.assert_allclose(ends(found), theirs((x, y, worse), difference), rtol=1e-9)
+
+
 def test_any_statistic_will_do():
     target, predicted = sample(clips=40)
 
@@ -344,3 +369,64 @@ def test_correcting_for_many_comparisons_is_holm_s():
     assert holm([0.6, 0.7]) == pytest.approx([1.0, 1.0])
     np.testing.assert_array_equal(holm([np.nan, 0.02]), [np.nan, 0.02])
     assert holm([]).shape == (0,)
+
+
+# ------------------------------------------------------------------------------------- two groupings
+
+
+def crossed(clips, people, scripts, seed, *, effect=1.0):
+    """Draw clips whose error is in part the person's and in part the script's: predictions of known quality."""
+    draw = np.random.default_rng(seed)
+    who, what = draw.integers(people, size=clips), draw.integers(scripts, size=clips)
+    target = draw.normal(size=clips)
+    shared = effect * (draw.normal(size=people)[who] + draw.normal(size=scripts)[what])
+    return target, target + shared * target + draw.normal(size=clips), np.column_stack([who, what])
+
+
+def test_two_groupings_spread_the_draws_to_the_sum_of_both_variances():
+    target, predicted, groups = crossed(400, 30, 40, 0)
+    _, together = np.unique(groups, axis=0, return_inverse=True)
+    spreads = []
+    for way in (groups[:, 0], groups[:, 1], together.reshape(-1)):
+        sample = resampling.sample_of(target, [predicted], way)
+        spreads.append(resampling.bootstrap(sample, pearson, 2_000, 0)[1][0, :, 0].std())
+    found = interval(target, predicted, groups=groups, resamples=2_000)
+    alone = [interval(target, predicted, groups=groups[:, way], resamples=2_000) for way in (0, 1)]
+    expected = np.sqrt(spreads[0] ** 2 + spreads[1] ** 2 - spreads[2] ** 2)
+    wider = int(spreads[1] > spreads[0])
+    scale = expected / spreads[wider]
+    assert scale > 1
+    assert found.low == pytest.approx(found.value - scale * (found.value - alone[wider].low))
+    assert found.high == pytest.approx(found.value + scale * (alone[wider].high - found.value))
+
+
+def test_two_groupings_hold_the_truth_where_one_does_not():
+    truth = pearson(*crossed(400_000, 60_000, 60_000, 99, effect=1.5)[:2])
+    held = {"people": 0, "both": 0}
+    for seed in range(150):
+        target, predicted, groups = crossed(480, 80, 25, seed, effect=1.5)
+        for name, way in (("people", groups[:, 0]), ("both", groups)):
+            found = interval(target, predicted, groups=way, resamples=200)
+            held[name] += found.low <= truth <= found.high
+    assert held["both"] > held["people"] + 8
+    assert held["both"] / 150 > 0.86
+
+
+def test_two_groupings_of_which_one_is_the_clip_are_the_other():
+    target, predicted, groups = crossed(200, 20, 20, 1)
+    alone = interval(target, predicted, groups=groups[:, 0], resamples=500)
+    found = interval(target, predicted, groups=np.column_stack([groups[:, 0], np.arange(200)]), resamples=500)
+    assert found.value == alone.value
+    assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.15)
+
+
+def test_a_comparison_and_a_gap_take_two_groupings_too():
+    target, predicted, groups = crossed(300, 25, 25, 2)
+    other = predicted + np.random.default_rng(0).normal(size=300)
+    one, both = (compare(target, predicted, other, groups=way, resamples=500) for way in (groups[:, 0], groups))
+    assert both.difference == one.difference
+    assert both.high - both.low >= one.high - one.low - 1e-12
+    itself = compare(target, predicted, predicted, groups=groups, resamples=200)
+    assert (itself.difference, itself.low, itself.high) == (0.0, 0.0, 0.0)
+    with pytest.raises(UsageError, match=r"groups is \(300, 3\)"):
+        interval(target, predicted, groups=np.zeros((300, 3)))

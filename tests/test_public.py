@@ -10,8 +10,8 @@ import pytest
 import mimetic
 
 NAMES = [
-    "Clip", "Recipe", "Run", "Scores", "Store", "Track", "ccc", "compare", "evaluate", "extract", "interval",
-    "load", "open_dataset", "pearson", "predict", "train",
+    "Clip", "Modalities", "MultimodalRegressor", "Recipe", "Run", "Scores", "Store", "Track", "ccc", "compare",
+    "evaluate", "extract", "interval", "load", "open_dataset", "pearson", "predict", "train",
 ]  # fmt: skip
 
 

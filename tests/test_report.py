@@ -101,7 +101,7 @@ def make_run(
         recipe=recipe,
         signature=Signature(system=system, run=digest([system, seed], size=16), seed=seed),
         facts=facts,
-        network=network,
+        weights=network.state_dict(),
         history=history,
         outcome=outcome or make_outcome(recipe, seed),
     )

@@ -356,7 +356,7 @@ def test_motion_in_millimetres_weighs_no_more_than_motion_in_metres() -> None:
             values[:, -1] *= unit
         torch.manual_seed(0)
         net = Network(recipe, [DIM], 6).eval()
-        net.branches[0].standardise.fit(tracks, [0, 1, 2])
+        net.branches[0].fit(tracks, [0, 1, 2])
         scores.append(score_tracks(net, (tracks,), np.arange(3), CPU))
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-5, rtol=0)
     assert RECIPES["F2"].parts[3] == recipe.parts[0]

@@ -57,8 +57,9 @@ def make_affect(folder: Path, **changes: Any) -> Path:
     )
     weights = {f"wav2vec2.{name}": weight for name, weight in load_file(folder / "model.safetensors").items()}
     draw = torch.Generator().manual_seed(1)
-    for name, shape in {"dense": (HIDDEN, HIDDEN), "out_proj": (3, HIDDEN)}.items():
-        weights[f"classifier.{name}.weight"] = torch.randn(shape, generator=draw) / HIDDEN**0.5
+    hidden = changes.get("hidden_size", HIDDEN)
+    for name, shape in {"dense": (hidden, hidden), "out_proj": (3, hidden)}.items():
+        weights[f"classifier.{name}.weight"] = torch.randn(shape, generator=draw) / hidden**0.5
         weights[f"classifier.{name}.bias"] = torch.randn(shape[:1], generator=draw)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     return folder

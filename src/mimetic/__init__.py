@@ -4,7 +4,7 @@ The house, in the order of the river (a module imports only from those above it)
 
     records                                              the nouns, the protocols, the tree of errors
     scores resampling parallel devices growing           formulas, and how they vary; processes; rows as they come
-    models checkpoints weights images                    what a pretrained extractor is; its files; its pictures
+    models checkpoints tuned folded weights images       what a pretrained extractor is; its files; its pictures
     pieces media detectors faces                         a path becomes views
     encodings subtitles words transcripts scripts        so do files with what is said
     voices recognisers                                   where somebody speaks, and what
@@ -13,14 +13,21 @@ The house, in the order of the river (a module imports only from those above it)
     licences                                             what has to be accepted
     spools store stocktaking                             tracks on disk
     reading assembling conveying                         clips through decoders and models
-    splits batches datasets                              who trains; tensors; who is in it
-    recipes network                                      what to train; its network
+    splits sharing batches datasets introducing          who trains; what clips share; tensors; who is in it
+    recipes network contributions                        what to train; its network; what each modality adds
     evidence                                             how far a score can be trusted
     runs extraction imports transcription journal        a recipe's folder; clips into the store, or into words; epochs
-    training submission ledger evaluation                the loop; the challenge's file; runs become numbers
-    prediction plots panels report                       raw clips in, scores out; one HTML page
+    training finetuning                                  the loop; the loop for extractors themselves
+    submission ledger                                    the challenge's file
+    evaluation comparing cutting slicing                 runs become numbers; side by side; by kinds of clips
+    modalities ridge pooling stacking                    clips as arrays; lines through them; many models as one
+    fitting auto sentences automatic                     recipes on arrays; all that the data allow, mixed; as a run
+    prediction stressing                                 raw clips in, scores out; what harms them
+    plots pictures panels report                         figures; one HTML page
     auditing                                             what is wrong with a data set
+    estimator                                            the river for arrays: scikit-learn's conventions
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
+    hub                                                  a run on its way to or from the hub
     calls                                                what the words of a call mean
     web                                                  the page, and the HTTP interface under it
     commands                                             the commands, by what they are for
@@ -35,10 +42,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mimetic.datasets import open_dataset as open_dataset
+    from mimetic.estimator import MultimodalRegressor as MultimodalRegressor
     from mimetic.evaluation import evaluate as evaluate
     from mimetic.evidence.intervals import compare as compare
     from mimetic.evidence.intervals import interval as interval
     from mimetic.extraction import extract as extract
+    from mimetic.modalities import Modalities as Modalities
     from mimetic.prediction import predict as predict
     from mimetic.recipes import Recipe as Recipe
     from mimetic.records import Clip as Clip
@@ -55,6 +64,8 @@ __version__ = version("mimetic")
 
 _HOME = {
     "Clip": "records",
+    "Modalities": "modalities",
+    "MultimodalRegressor": "estimator",
     "Recipe": "recipes",
     "Run": "runs",
     "Scores": "records",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mimetic.features import Feature
 from mimetic.records import Dataset, Json, StoreError, Track
@@ -62,6 +62,14 @@ class Ragged:
         dtypes = {v.dtype for v in self.values if v is not None}
         self._dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
 
+    def holding(self, values: Sequence[NDArray[np.floating[Any]] | None]) -> Ragged:
+        """Give other clips, or the same ones changed, in the same columns and at the same rate."""
+        other = copy.copy(self)
+        other.values = list(values)
+        other.lengths = np.array([0 if v is None else len(v) for v in values], dtype=np.int64)
+        other._dtype = np.result_type(self._dtype, *{v.dtype for v in values if v is not None})
+        return other
+
     def beginning(self, seconds: float) -> Ragged:
         """Give no more of each clip than the rows of so many seconds; 0 for all of it."""
         rows = max(1, round(seconds * self.rate))
@@ -77,6 +85,10 @@ class Ragged:
         lengths = self.lengths[clips]
         order = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
         return tuple(self._bucket(clips, rows, device) for rows in _cut(order, lengths[order].tolist()))
+
+    def buckets_at(self, clips: NDArray[np.intp], places: NDArray[np.intp], device: torch.device) -> tuple[Bucket, ...]:
+        """Cut clips into buckets whose ``rows`` are the places told."""
+        return _replaced(self.buckets(clips, device), places)
 
     def _bucket(self, clips: NDArray[np.intp], rows: NDArray[np.intp], device: torch.device) -> Bucket:
         lengths = self.lengths[clips[rows]]
@@ -125,8 +137,25 @@ def make_batch(
     buckets = []
     for modality, part in enumerate(parts):
         places = np.flatnonzero(keep[:, modality])
-        buckets.append(_replaced(part.buckets(clips[places], device), places))
+        buckets.append(part.buckets_at(clips[places], places, device))
     return Batch(buckets=tuple(buckets), lengths=torch.from_numpy(lengths * keep).to(device))
+
+
+def buckets_of(tracks: Sequence[Tensor], places: NDArray[np.intp]) -> tuple[Bucket, ...]:
+    """Cut tracks that are tensors, ``(time, dim)`` with gradients, into buckets whose ``rows`` are the places told."""
+    lengths = np.array([len(track) for track in tracks])
+    order = np.argsort(lengths, kind="stable")
+    cuts = _cut(order, lengths[order].tolist())
+    return _replaced([_stacked([tracks[i] for i in rows], rows) for rows in cuts], places)
+
+
+def _stacked(tracks: Sequence[Tensor], rows: NDArray[np.intp]) -> Bucket:
+    device = tracks[0].device
+    return Bucket(
+        rows=torch.from_numpy(rows).to(device),
+        values=nn.utils.rnn.pad_sequence(list(tracks), batch_first=True).float(),
+        lengths=torch.tensor([len(track) for track in tracks], device=device),
+    )
 
 
 def _replaced(buckets: Sequence[Bucket], places: NDArray[np.intp]) -> tuple[Bucket, ...]:

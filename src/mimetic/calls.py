@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from mimetic.console import figure
-from mimetic.datasets import with_words
+from mimetic.contributions import Contributions
+from mimetic.datasets import open_dataset, with_words
 from mimetic.features import LIGHT, Feature, feature, features
 from mimetic.journal import Journal
 from mimetic.recipes import Recipe
-from mimetic.records import BadData, Clip, Dataset, Json, UsageError
+from mimetic.records import BadData, Clip, Dataset, Json, Scores, UsageError
 from mimetic.runs import Run
+from mimetic.sharing import Grouping, grouping
 from mimetic.store import Store
 from mimetic.training import Watch
 from mimetic.transcripts import read_table, with_side_files
@@ -37,6 +39,29 @@ def store_of(dataset: Dataset, told: Path | None, *, default: Path | None = None
         sys.stderr.write(f"{place} cannot be written: features are kept in {elsewhere}\n")
         return Store(elsewhere)
     return Store(place)
+
+
+def found_store(dataset: Dataset, told: Path | None) -> Store | None:
+    """Open the store that was told, or the data set's own, to be read; ``None`` where there is none."""
+    place = told or dataset.store
+    if place is None or not place.is_dir():
+        elsewhere = Path(f"{dataset.name}.features")  # where features are kept if the data set's place is not writable
+        return Store(elsewhere) if told is None and elsewhere.is_dir() else None
+    return Store(place)
+
+
+def needed_store(dataset: Dataset, told: Path | None) -> Store:
+    """Open the store as ``found_store`` does.
+
+    Raises
+    ------
+    UsageError
+        if there is none.
+    """
+    store = found_store(dataset, told)
+    if store is None:
+        raise UsageError(f"{dataset.name} has no features", remedy="Run `mimetic extract`, or give --store DIR.")
+    return store
 
 
 def _is_writable(place: Path) -> bool:
@@ -59,6 +84,22 @@ def worded_clips(clips: Sequence[Clip], words: Path | None) -> tuple[Clip, ...]:
         raise BadData("there are no clips to score", remedy="Give media files, or folders with some.")
     dataset = Dataset(name="clips", clips=tuple(clips), targets=(), labels=np.zeros((len(clips), 0)))
     return worded(dataset, words).clips
+
+
+def beside(data: Path | None, groups: str, words: Path | None = None) -> tuple[Dataset | None, Grouping | None]:
+    """Open the data set that was told beside a run, and group its clips if that was asked.
+
+    Raises
+    ------
+    UsageError
+        for groups without a data set that could say them.
+    """
+    if data is None:
+        if groups:
+            raise UsageError(f"--groups {groups} needs the data set", remedy="Give --data DATA too.")
+        return None, None
+    dataset = worded(open_dataset(data), words)
+    return dataset, grouping(dataset, *names_in(groups)) if groups else None
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -149,9 +190,40 @@ def run_as_json(run: Run) -> Json:
     }
 
 
-def not_used(modalities: Mapping[str, str], error: str | None) -> str:
-    """Say which modalities of a clip were not used, and why."""
-    return error or "; ".join(f"{name}: {reason}" for name, reason in modalities.items() if reason != "used")
+def scored(clips: Sequence[Clip], scores: Scores, modalities: Sequence[str], added: Contributions | None) -> list[Json]:
+    """Give clips as ``predict --json`` prints them; ``contributions`` only where it was asked what adds what."""
+    rows = [
+        {
+            "clip": clip.id,
+            "path": None if clip.path is None else str(clip.path),
+            "scores": None if error else dict(zip(scores.targets, values, strict=True)),
+            "intervals": None if error else _intervals(scores, place),
+            "modalities": dict(told),
+            "error": error,
+        }
+        for place, (clip, values, told, error) in enumerate(
+            zip(clips, scores.values.tolist(), scores.modalities, scores.errors, strict=True)
+        )
+    ]
+    if added is None:
+        return rows
+    names = ("nothing", *modalities)
+    parts = np.concatenate([added.base[:, None], added.values], axis=1).tolist()
+    return [
+        row | {"contributions": None if row["error"] else _by_name(names, scores.targets, values)}
+        for row, values in zip(rows, parts, strict=True)
+    ]
+
+
+def _by_name(names: Sequence[str], targets: Sequence[str], values: Sequence[Sequence[float]]) -> Json:
+    return {name: dict(zip(targets, of, strict=True)) for name, of in zip(names, values, strict=True)}
+
+
+def _intervals(scores: Scores, place: int) -> Json | None:
+    """Give the intervals of one clip by target; an end that is infinite is null."""
+    if scores.intervals is None:
+        return None
+    return dict(zip(scores.targets, scores.intervals[place].tolist(), strict=True))
 
 
 def some(what: str, names: Sequence[str], *, most: int = 5) -> str | None:

@@ -15,9 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from mimetic.comparing import Ranking
 from mimetic.evaluation import Evaluation
 from mimetic.evidence.intervals import Comparison, Interval
+from mimetic.records import Json
+from mimetic.slicing import Rescue, Slice, Sliced
 from mimetic.stocktaking import Holding
+from mimetic.stressing import Stressed
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where no terminal says how wide it is."""
@@ -88,6 +92,22 @@ def _is_figure(text: str) -> bool:
     return text in ("nan", "") or text.replace(",", "").lstrip("+-.").replace(".", "").isdigit()
 
 
+def print_scores(rows: Sequence[Json], targets: Sequence[str]) -> None:
+    """Print clips as ``predict`` gives them: a line each, and one a modality below it where it is told what adds what.
+
+    The lines of a clip sum to its scores; ``nothing`` is what the system says of a clip that lacks everything.
+    """
+    cells: list[Sequence[object]] = []
+    for row in rows:
+        missing = "; ".join(f"{name}: {why}" for name, why in row["modalities"].items() if why != "used")
+        numbers = [figure(row["scores"][target]) for target in targets] if row["scores"] else [""] * len(targets)
+        cells.append((row["clip"], *numbers, row["error"] or missing))
+        for name, added in (row.get("contributions") or {}).items():
+            told = [figure(added[target], sign=name != "nothing") for target in targets]
+            cells.append((f"  {name}", *told, ""))
+    print_table(["clip", *targets, "not used"], cells)
+
+
 def print_evaluations(evaluations: Sequence[Evaluation], modalities: Sequence[str]) -> None:
     """Print one line a system."""
     first = evaluations[0]
@@ -103,13 +123,123 @@ def print_evaluations(evaluations: Sequence[Evaluation], modalities: Sequence[st
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print one system, a line a target."""
     rows = [
-        (name, figure(s.pearson.value), between(s.pearson), figure(s.ccc), figure(s.mae))
+        (
+            name,
+            figure(s.pearson.value),
+            between(s.pearson),
+            *map(figure, (s.spearman, s.ccc, s.mae)),
+            figure(s.limit.limit) if s.limit else "",
+        )
         for name, s in evaluation.targets.items()
     ]
-    rows.append(("mean", figure(evaluation.mean_pearson.value), between(evaluation.mean_pearson), "", ""))
+    mean = evaluation.mean_pearson
+    limit = "" if math.isnan(evaluation.limit) else figure(evaluation.limit)
+    rows.append(("mean", figure(mean.value), between(mean), "", "", "", limit))
     seeds = ", ".join(map(str, evaluation.seeds))
     title = f"{evaluation.recipe} on {evaluation.data}, {evaluation.part}: {evaluation.clips} clips, seeds {seeds}"
-    print_table(["target", "Pearson", "95 % interval", "CCC", "MAE"], rows, title=title)
+    columns = ["target", "Pearson", "95 % interval", "Spearman", "CCC", "MAE", "reachable"]
+    shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    print_table(columns[:shown], [row[:shown] for row in rows], title=title)
+
+
+def remarks(evaluation: Evaluation) -> list[str]:
+    """Say what has to be said below a system's scores."""
+    told = [f"{name} has no score: {reason}" for name, reason in evaluation.undefined.items()]
+    drawn = " and ".join(f"{count:,} groups by {name}" for name, count in evaluation.groups.items()) or "clips"
+    told.append(f"intervals: bootstrap over {drawn}")
+    if len(evaluation.by_seed) > 1:
+        seeds = " ".join(map(figure, evaluation.by_seed))
+        told.append(f"seeds, not in the interval: {seeds}; standard deviation {figure(evaluation.seed_spread)}")
+    if any(score.limit for score in evaluation.targets.values()):
+        told.append("reachable: the Pearson of a system that knew what all possible raters say; the rest is noise")
+    warning = f"warning: {evaluation.warning}" if evaluation.warning else ""
+    return [line for line in (*told, warning, evaluation.note) if line]
+
+
+def print_comparison(ranking: Ranking) -> None:
+    """Print what came of two systems: the first minus the second."""
+    (contest,) = ranking.contests
+    comparison = contest.comparison
+    print_lines(
+        f"{ranking.reference} minus {contest.name}, mean Pearson: {figure(comparison.difference, sign=True)}"
+        f" ({between(comparison, sign=True)})",
+        f"{comparison.verdict}; the first wins in {comparison.wins:.1%} of resamples",
+        _clips_to_tell(comparison) and f"to tell such a difference: {_clips_to_tell(comparison)} clips (power 80 %)",
+    )
+
+
+def print_ranking(ranking: Ranking) -> None:
+    """Print what came of many systems, a line for each that met the reference."""
+    rows = [
+        (
+            contest.name,
+            figure(contest.comparison.difference, sign=True),
+            between(contest.comparison, sign=True),
+            f"{contest.comparison.wins:.1%}",
+            figure(contest.corrected),
+            _clips_to_tell(contest.comparison),
+            contest.verdict,
+        )
+        for contest in ranking.contests
+    ]
+    title = f"{ranking.reference} ({figure(ranking.score)}) minus each, mean Pearson"
+    print_table(
+        ["system", "difference", "95 % interval", "wins", "p (Holm)", "clips to tell", "verdict"], rows, title=title
+    )
+
+
+def print_slices(found: Sequence[Sliced]) -> None:
+    """Print a line a slice: its score, and what it is set against all others."""
+    rows: list[Sequence[object]] = []
+    for sliced in found:
+        rows += [(sliced.by, sliced.reason, "", "", "", "", "", "")] if sliced.reason else []
+        rows += [(sliced.by, *_slice_cells(one)) for one in sliced.slices]
+    columns = ["by", "slice", "clips", "Pearson", "95 % interval", "minus the others", "p (Holm)", "verdict"]
+    print_table(columns, rows, title="\nSlices, mean Pearson; gaps are corrected for so many looks")
+
+
+def _slice_cells(one: Slice) -> tuple[str, ...]:
+    gap = "" if one.gap is None else f"{figure(one.gap.difference, sign=True)} ({between(one.gap, sign=True)})"
+    chance = "" if one.gap is None else figure(one.corrected)
+    score = one.mean_pearson
+    told = ("", "") if score is None else (figure(score.value), between(score))
+    return (one.name, f"{one.clips:,}", *told, gap, chance, one.verdict)
+
+
+def print_rescues(path: str, found: Sequence[Rescue]) -> None:
+    """Print the clips that one system gets wrong and the other right."""
+    rows = [(one.clip, f"{one.alone:.2f}", f"{one.fused:.2f}") for one in found]
+    title = f"\nClips that {path} gets wrong and this one right (mean error, in deviations of the labels)"
+    print_table(["clip", "its error", "this one's"], rows, title=title)
+
+
+def print_stressed(stressed: Stressed) -> None:
+    """Print a line a stress: the score under it, and what that is less than undisturbed."""
+    rows: list[Sequence[object]] = [
+        ("undisturbed", figure(stressed.undisturbed.value), between(stressed.undisturbed), "", "", "", "")
+    ]
+    for loss in stressed.losses:
+        change = loss.change
+        rows.append(
+            (
+                loss.name,
+                figure(loss.mean_pearson.value),
+                between(loss.mean_pearson),
+                figure(change.difference, sign=True),
+                between(change, sign=True),
+                figure(loss.corrected),
+                loss.verdict,
+            )
+        )
+    seeds = ", ".join(map(str, stressed.seeds))
+    title = f"{stressed.recipe} on {stressed.data}, {stressed.part}: {stressed.clips:,} clips, seeds {seeds}"
+    columns = ["stress", "Pearson", "95 % interval", "change", "95 % interval", "p (Holm)", "verdict"]
+    print_table(columns, rows, title=f"{title}; stress on {stressed.level}")
+
+
+def _clips_to_tell(comparison: Comparison) -> str:
+    clips = comparison.clips_to_tell()
+    return "" if math.isnan(clips) else f"{clips:,.0f}"
 
 
 # --------------------------------------------------------------------------------------------- progress

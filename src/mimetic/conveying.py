@@ -20,7 +20,7 @@ from mimetic.devices import full_precision, one_thread
 from mimetic.features import Feature
 from mimetic.models import Model, ModelEntry, Rows
 from mimetic.parallel import Crew, End, Lost
-from mimetic.reading import ClipReader, Message, Taken
+from mimetic.reading import ClipReader, Message, Taken, Through
 from mimetic.records import Clip, MimeticError
 
 ROOM = 256 << 20
@@ -65,10 +65,15 @@ class Models:
 
 
 def convey_here(
-    features: Sequence[Feature], shards: Shards, *, device: str = "cpu", folder: Path | None = None
+    features: Sequence[Feature],
+    shards: Shards,
+    *,
+    device: str = "cpu",
+    folder: Path | None = None,
+    through: Through | None = None,
 ) -> Iterator[list[dict[str, Taken]] | None]:
-    """Do as ``convey``, in this process, one clip after another."""
-    reader, models = ClipReader(features), Models(features, device)
+    """Do as ``convey``, in this process, one clip after another; decoded pieces pass ``through`` what is given."""
+    reader, models = ClipReader(features, through), Models(features, device)
     for shard in shards:
         assembly = Assembly(features, models.budgets, folder=folder)
         for place, clip in enumerate(shard):

@@ -22,7 +22,8 @@ from mimetic.models import ModelEntry
 from mimetic.parallel import processors
 from mimetic.reading import Taken
 from mimetic.records import Clip, ClipError, Json, UsageError
-from mimetic.store import Row, Shard, Store, StoredFeature, digest, write_shard
+from mimetic.store import Row, Shard, Store, StoredFeature, digest, write_atomically, write_shard
+from mimetic.tuned import NAME as TUNED
 from mimetic.words import find_words
 
 SHARD = 32
@@ -143,6 +144,7 @@ def extract(
             progress(done, total)
             continue
         for feature in plan.missing[shard]:
+            _remember(feature, store)
             _write(plan, shard, feature, results, store)
             summaries[feature.key].seconds += sum(taken[feature.key].seconds for taken in results)
     store.refresh()
@@ -265,6 +267,13 @@ def _work(
         waiting = iter(shards)
         for result in results:
             yield (-1, None) if result is None else (next(waiting), result)
+
+
+def _remember(feature: Feature, store: Store) -> None:
+    """Put what a checkpoint of our own has learned from beside its features, before the first of them is there."""
+    told = feature.checkpoint / TUNED if feature.options.get("model") is not None else None
+    if told is not None and told.is_file():
+        write_atomically(store.folder(feature.key) / TUNED, told.read_bytes())
 
 
 def _write(plan: _Plan, shard: int, feature: Feature, results: Sequence[Mapping[str, Taken]], store: Store) -> None:

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mimetic.records import Entry
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 """What a model computes in. Rows always come out as float32."""
@@ -113,6 +117,19 @@ class Model(Protocol):
 
     def __call__(self, batch: Sequence[Inputs]) -> list[Rows]:
         """Give the rows of each of the inputs, which are of one group."""
+
+
+class TrainableModel(Model, Protocol):
+    """A model whose network can go on learning: of the ``transformers`` families, but no ONNX file."""
+
+    network: nn.Module
+    """All that can learn."""
+
+    def states(self, batch: Sequence[Inputs]) -> list[Tensor]:
+        """Give the rows ``(time, dim)`` of each of the inputs on the network's device, gradients and all."""
+
+    def save(self, folder: Path) -> None:
+        """Write the network as it is now: ``config.json`` and ``model.safetensors``, as the family has them."""
 
 
 class ModelExtractor(Protocol):

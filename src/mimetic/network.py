@@ -1,12 +1,12 @@
 """A recipe becomes a network: a batch of tracks in, ``(clip, target)`` scores out.
 
-Each part standardises and encodes its modality; one learned token stands for each modality that is missing, whatever
+Each part prepares and encodes its modality; one learned token stands for each modality that is missing, whatever
 the reason: no sound in the clip, no face found, or dropped in training. A fusion turns the vectors into scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,16 +34,12 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("deviation", torch.ones(dim))
 
-    def fit(self, ragged: Ragged, clips: Sequence[int]) -> None:
-        """Take mean and deviation over all rows of these clips; a constant column keeps its scale."""
-        total = torch.zeros(ragged.dim, dtype=torch.float64)
+    def fit(self, tracks: Iterable[Tensor]) -> None:
+        """Take mean and deviation over all rows of ``(time, dim)`` tracks; a constant column keeps its scale."""
+        total = torch.zeros_like(self.mean, dtype=torch.float64)
         squares, rows = torch.zeros_like(total), 0
         centre: Tensor | None = None
-        for clip in clips:
-            track = ragged.values[clip]
-            if track is None or not len(track):
-                continue
-            values = torch.from_numpy(track.astype("float64"))
+        for values in tracks:
             centre = values.mean(dim=0) if centre is None else centre
             total += (values - centre).sum(dim=0)
             squares += (values - centre).square().sum(dim=0)
@@ -61,13 +57,14 @@ class Standardise(nn.Module):
 
 
 class Branch(nn.Module):
-    """One part: standardise, encode; and, where the fusion weighs scores, its own head."""
+    """One part: prepare its rows, encode them; and, where the fusion weighs scores, its own head."""
 
     def __init__(self, part: Part, dim: int, *, query_dim: int, targets: int, takes: str) -> None:
         super().__init__()
         entry = ENCODERS[part.encoder]
         options = {**entry.options, **part.options, **({"query_dim": query_dim} if entry.queried else {})}
         self.queried = entry.queried
+        self.unit = part.unit
         self.standardise = Standardise(dim) if part.standardise else nn.Identity()
         self.encoder = entry.load()(dim, **options)
         self.out_dim: int = self.encoder.out_dim
@@ -75,6 +72,21 @@ class Branch(nn.Module):
         if takes == "scores":
             self.head = _fusion(part.head, part.head_options, [self.out_dim], targets)
             self.out_dim = targets
+
+    def fit(self, ragged: Ragged, clips: Iterable[int]) -> None:
+        """Fit what prepares rows on these clips, if anything has to be."""
+        if isinstance(self.standardise, Standardise):
+            tracks = (ragged.values[clip] for clip in clips)
+            rows = (torch.from_numpy(track.astype("float64")) for track in tracks if track is not None and len(track))
+            self.standardise.fit(map(self._lengths, rows))
+
+    def prepare(self, values: Tensor) -> Tensor:
+        """Turn rows ``(clip, time, dim)`` as they are stored into rows as the encoder takes them."""
+        prepared: Tensor = self.standardise(self._lengths(values))
+        return prepared
+
+    def _lengths(self, values: Tensor) -> Tensor:
+        return nn.functional.normalize(values, dim=-1) if self.unit else values
 
     def forward(self, values: Tensor, lengths: Tensor, query: Tensor) -> Tensor:
         """Encode ``(clip, time, dim)`` as ``(clip, out_dim)``; ``query`` is the first modality's ``(clip, dim)``."""
@@ -112,6 +124,28 @@ class Network(nn.Module):
         scores: Tensor = self.fusion(vectors, batch.lengths)
         return scores
 
+    def subsets(self, batch: Batch) -> Tensor:
+        """Score a batch with every subset of its modalities, the others missing: ``(subset, clip, target)``.
+
+        A subset's number has the bit ``1 << modality`` for each modality in it; what is not in it is missing like
+        anything that was never there. An encoder runs once, and one that the first modality asks with it and without.
+        """
+        vectors = [self._either(batch, modality) for modality in range(len(self.tokens))]
+        scores = []
+        for subset in range(2 ** len(self.tokens)):
+            there = [subset >> modality & 1 for modality in range(len(self.tokens))]
+            chosen = [of[own][there[0]] for of, own in zip(vectors, there, strict=True)]
+            scores.append(self.fusion(chosen, batch.lengths * batch.lengths.new_tensor(there)))
+        return torch.stack(scores)
+
+    def _either(self, batch: Batch, modality: int) -> list[list[Tensor]]:
+        """Encode one modality without it and with it; each where the first one, which may ask it, is missing or not."""
+        none = Batch(buckets=((),) * len(self.tokens), lengths=torch.zeros_like(batch.lengths))
+        if not self._branches[modality].queried:
+            return [[self._vectors(own, modality, [])] * 2 for own in (none, batch)]
+        asking = [self._vectors(first, 0, []) for first in (none, batch)]
+        return [[self._vectors(own, modality, [asked]) for asked in asking] for own in (none, batch)]
+
     def _vectors(self, batch: Batch, modality: int, before: Sequence[Tensor]) -> Tensor:
         """Encode one modality of the batch as ``(clip, out_dim)``, its token where it is missing."""
         branch = self._branches[modality]
@@ -121,7 +155,7 @@ class Network(nn.Module):
         vectors = token.new_zeros(clips, branch.out_dim) if self.stands_for_input else token.expand(clips, -1)
         for bucket in batch.buckets[modality]:
             asked = query[bucket.rows] if branch.queried else query
-            encoded = branch(branch.standardise(bucket.values), bucket.lengths, asked)
+            encoded = branch(branch.prepare(bucket.values), bucket.lengths, asked)
             vectors = torch.index_copy(vectors, 0, bucket.rows, encoded)
         if not self.stands_for_input:
             return vectors

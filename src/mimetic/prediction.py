@@ -10,22 +10,28 @@ by the run's network. What cannot be read is missing, as a modality dropped in t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from mimetic.automatic import as_modalities, load_auto
 from mimetic.batches import Ragged, load_tracks
+from mimetic.contributions import Contributions, contributions
 from mimetic.conveying import convey_here
 from mimetic.datasets import open_datasets
+from mimetic.datasets.table import open_clips
 from mimetic.devices import choose_device
 from mimetic.features import Feature
 from mimetic.licences import check_licences
-from mimetic.network import Network, score_tracks
-from mimetic.reading import Taken
-from mimetic.records import Clip, Dataset, Json, Scores, Track
-from mimetic.runs import Run
+from mimetic.network import score_tracks
+from mimetic.reading import Taken, Through
+from mimetic.records import Clip, Dataset, Scores, Track, UsageError
+from mimetic.runs import NETWORK, Run
 from mimetic.spools import Spool
+from mimetic.stacking import Margins, conformal
 from mimetic.store import Store
 
 AT_ONCE = 32
@@ -33,6 +39,15 @@ AT_ONCE = 32
 
 NOTHING_MEASURED = {"faces": "no face found", "frames": "no movement to measure"}
 """Why a track that is there says nothing, by its view."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Reading:
+    """Clips as a run's network takes them: a track a feature, ``parts``, and the reasons why one is missing."""
+
+    clips: tuple[Clip, ...]
+    parts: tuple[Ragged, ...]
+    reasons: Sequence[Sequence[str | None]]
 
 
 def predict(
@@ -69,23 +84,35 @@ def predict(
         if a pretrained model's files are not to be had.
     """
     run = run if isinstance(run, Run) else Run(run)
+    return scores_of(run, read(run, clips, device=device, accepted=accepted, progress=progress))
+
+
+def read(
+    run: Run,
+    clips: Sequence[Clip | Path | str],
+    *,
+    device: str = "auto",
+    accepted: Collection[str] = (),
+    through: Through | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Reading:
+    """Read raw clips as the run's network takes them; arguments and errors are those of ``predict``.
+
+    ``through`` is what decoded pieces pass on their way to the extractors: what disturbs them, to see what comes of it.
+    """
     check_licences(run.features, accepted)
     asked = as_clips(clips)
     taken: list[dict[str, Taken]] = []
     shards = [asked[start : start + AT_ONCE] for start in range(0, len(asked), AT_ONCE)]
     progress(done := 0, len(asked))
-    for results in convey_here(run.features, shards, device=choose_device(device)):
+    for results in convey_here(run.features, shards, device=choose_device(device), through=through):
         taken += results or []
         done += results is None
         progress(done, len(asked))
-    return score_taken(run, run.network(), asked, taken)
-
-
-def score_taken(run: Run, network: Network, clips: Sequence[Clip], taken: Sequence[Mapping[str, Taken]]) -> Scores:
-    """Score clips by what was taken of each for every feature of the run; ``network`` is the run's own."""
     features = zip(run.features, run.dims, strict=True)
     parts = tuple(Ragged([_whole(clip[f.key].track) for clip in taken], dim) for f, dim in features)
-    return _scores(run, network, clips, parts, [[clip[f.key].reason for f in run.features] for clip in taken])
+    reasons = [[clip[f.key].reason for f in run.features] for clip in taken]
+    return Reading(clips=asked, parts=parts, reasons=reasons)
 
 
 def _whole(track: Track | Spool | None) -> Track | None:
@@ -96,32 +123,31 @@ def predict_dataset(run: Run, dataset: Dataset, store: Store) -> Scores:
     """Score every clip of a data set from the features in its store."""
     parts = tuple(load_tracks(store, feature, dataset) for feature in run.features)
     reasons = [[store[feature.key].reason(clip.id) for feature in run.features] for clip in dataset.clips]
-    return _scores(run, run.network(), dataset.clips, parts, reasons)
+    return scores_of(run, Reading(clips=dataset.clips, parts=parts, reasons=reasons))
 
 
-def as_json(clips: Sequence[Clip], scores: Scores) -> list[Json]:
-    """Give scores as ``predict --json`` prints them, an object a clip: what the clips were, and what came of them."""
-    rows = zip(clips, scores.values.tolist(), scores.modalities, scores.errors, strict=True)
-    return [
-        {
-            "clip": clip.id,
-            "path": None if clip.path is None else str(clip.path),
-            "scores": None if error else dict(zip(scores.targets, values, strict=True)),
-            "intervals": None,
-            "modalities": dict(modalities),
-            "error": error,
-        }
-        for clip, values, modalities, error in rows
-    ]
+def explain(run: Run, reading: Reading) -> Contributions:
+    """Say what each modality adds to the scores of clips that have been read.
+
+    Raises
+    ------
+    UsageError
+        if the run is no network.
+    """
+    if run.kind != NETWORK:
+        raise UsageError(f"{run.path} is a mixture, of which it cannot be said", remedy="Explain one of its networks.")
+    return contributions(run.network(), reading.parts, np.arange(len(reading.clips)), torch.device("cpu"))
 
 
 def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
-    """Give what was asked for as clips: a folder stands for the media in it, a missing file for itself."""
+    """Give what was asked for as clips: a folder or a CSV stands for its clips, a missing file for itself."""
     found: list[Clip] = []
     for clip in clips:
         path = None if isinstance(clip, Clip) else Path(clip)
         if isinstance(clip, Clip):
             found.append(clip)
+        elif path is not None and path.suffix.lower() == ".csv" and path.is_file():
+            found += open_clips(path).clips
         elif path is not None and path.is_dir():
             found += open_datasets([path]).clips
         elif path is not None:
@@ -129,14 +155,10 @@ def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
     return tuple(found)
 
 
-def _scores(
-    run: Run,
-    network: Network,
-    clips: Sequence[Clip],
-    parts: tuple[Ragged, ...],
-    reasons: Sequence[Sequence[str | None]],
-) -> Scores:
-    values = score_tracks(network, parts, np.arange(len(clips)), torch.device("cpu"))
+def scores_of(run: Run, reading: Reading) -> Scores:
+    """Score clips that have been read."""
+    clips, parts, reasons = reading.clips, reading.parts, reading.reasons
+    values = _values(run, parts)
     presence = np.stack([part.lengths > 0 for part in parts], axis=1)
     told = [_told(run.features, has, why) for has, why in zip(presence, reasons, strict=True)]
     errors = [_error(clip, of) if not any(has) else None for clip, of, has in zip(clips, told, presence, strict=True)]
@@ -146,7 +168,28 @@ def _scores(
         values=values,
         modalities=tuple(told),
         errors=tuple(errors),
+        intervals=None if (margins := margins_of(run)) is None else margins.around(values),
     )
+
+
+def _values(run: Run, parts: tuple[Ragged, ...]) -> NDArray[np.float64]:
+    if run.kind == NETWORK:
+        return score_tracks(run.network(), parts, np.arange(len(parts[0].values)), torch.device("cpu"))
+    return load_auto(run).predict(as_modalities(run.features, parts))
+
+
+def margins_of(run: Run) -> Margins | None:
+    """Give how far a run's scores may be off: out of fold if it says so itself, else on its validation clips.
+
+    A network's epoch was chosen on those, so that its intervals are a little narrow. ``None`` where there are none.
+    """
+    if "margins" in run.config:
+        told = run.config["margins"]
+        return None if told is None else Margins.from_json(told)
+    valid = run.outcome.part("valid")
+    if np.isnan(valid.true).all():
+        return None
+    return conformal(valid.true, valid.predicted, source="residuals of the validation clips, which chose the epoch")
 
 
 def _told(features: Sequence[Feature], has: Sequence[bool], why: Sequence[str | None]) -> dict[str, str]:

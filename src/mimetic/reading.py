@@ -18,6 +18,7 @@ from mimetic.faces import FaceView
 from mimetic.features import Feature
 from mimetic.media import Media
 from mimetic.models import Inputs, ModelEntry, Preparation
+from mimetic.pieces import Item
 from mimetic.records import Clip, ClipError, Extraction, MimeticError, NoStream, Piece, Sound, Track
 from mimetic.spools import NotFinite, Spool, pool, rounded
 from mimetic.store import digest
@@ -43,10 +44,15 @@ Message = tuple[str, Inputs] | dict[str, Taken]
 """What a reader says of a clip: inputs for the model of a feature, by its key; at the end what it knows of them all."""
 
 
+Through = Callable[[Clip, Iterator[Item]], Iterator[Item]]
+"""What a clip's decoded pieces pass before they become faces and features, such as a disturbance."""
+
+
 class ClipReader:
     """Clips to tracks and inputs. Made once a worker: what it holds serves clip after clip."""
 
-    def __init__(self, features: Sequence[Feature]) -> None:
+    def __init__(self, features: Sequence[Feature], through: Through | None = None) -> None:
+        self._through = through
         self._features = [feature for feature in features if feature.entry.view != "imported"]
         self._imported = {f.key: Taken(None, NOT_IN_A_CLIP) for f in features if f not in self._features}
         self._extractors = {feature.key: feature.make() for feature in self._features}
@@ -116,7 +122,8 @@ class ClipReader:
             (flow.face_view, flow.rate): self._view_of(flow).begin(clip) for flow in pictures if flow.view == "faces"
         }
         rates = sorted({flow.rate for flow in pictures})
-        for rate, piece in media.decode(rates=rates, sound=bool(sounds)):
+        items = media.decode(rates=rates, sound=bool(sounds))
+        for rate, piece in items if self._through is None else self._through(clip, items):
             if isinstance(piece, Sound):
                 for flow in sounds:
                     yield from flow.add(piece)

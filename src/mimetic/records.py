@@ -234,7 +234,8 @@ class Scores:
     """Clip by target: ``values`` is ``(clip, target)`` float64, in the order of ``clips``.
 
     ``modalities`` says for each clip which modality was ``"used"`` and, of the others, why not; ``errors`` why a
-    clip could not be read at all (its row is then the model's prior).
+    clip could not be read at all (its row is then the model's prior). ``intervals`` is ``(clip, target, 2)``: between
+    which ends the label lies, nine times in ten; ``None`` where the model cannot tell.
     """
 
     clips: tuple[str, ...]
@@ -242,6 +243,7 @@ class Scores:
     values: NDArray[np.float64]
     modalities: tuple[Mapping[str, str], ...] = ()
     errors: tuple[str | None, ...] = ()
+    intervals: NDArray[np.float64] | None = None
 
 
 # ------------------------------------------------------------------------------------------- protocols

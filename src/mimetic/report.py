@@ -25,7 +25,7 @@ from mimetic.evidence.intervals import Comparison
 from mimetic.plots import number, tick_label
 from mimetic.recipes import RECIPES, Recipe, stage_one
 from mimetic.records import MODALITIES, BadRun
-from mimetic.runs import Outcome, Run
+from mimetic.runs import NETWORK, Outcome, Run
 from mimetic.store import write_atomically
 
 PART = "valid"
@@ -97,7 +97,8 @@ class System:
     def command(self) -> str:
         """The line that trains it again."""
         name, settings = self.recipe.name, _settings(self.recipe)
-        words = ["mimetic", "train", "DATA", f"{name}.toml" if settings is None else name]
+        known = settings is not None or self.runs[0].kind != NETWORK
+        words = ["mimetic", "train", "DATA", name if known else f"{name}.toml"]
         words += [word for setting in settings or () for word in ("--set", setting)]
         return shlex.join([*words, "--seeds", ",".join(str(run.seed) for run in self.runs)])
 

@@ -9,7 +9,7 @@ have lost their digits to cancellation: both ways agree.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,43 @@ def seeds_of(target: ArrayLike, predicted: ArrayLike) -> Floats:
         message = f"target is {shape} and predicted {values.shape}"
         raise UsageError(message, remedy="Give (clip,) or (clip, target), and predicted the same or (seed, ...) of it.")
     return values.reshape(*seeds or (1,), shape[0], *shape[1:] or (1,))
+
+
+def ways_of(groups: ArrayLike | None) -> list[ArrayLike | None]:
+    """Give each way in which clips are to be drawn: one; of two groupings, ``(clip, 2)``, both and what both share.
+
+    Raises
+    ------
+    UsageError
+        for more than two.
+    """
+    if groups is None or np.ndim(groups) == 1:
+        return [groups]
+    table = np.asarray(groups)
+    if table.ndim != 2 or table.shape[1] not in (1, 2):
+        raise UsageError(f"groups is {table.shape}", remedy="Give one label a clip, or two: (clip, 2).")
+    if table.shape[1] == 1:
+        return [table[:, 0]]
+    numbers = np.column_stack([np.unique(way, return_inverse=True)[1] for way in table.T])
+    together = np.unique(numbers, axis=0, return_inverse=True)[1].reshape(-1)
+    return [numbers[:, 0], numbers[:, 1], together]
+
+
+def joined(value: float, ways: Sequence[Floats]) -> Floats:
+    """Give the draws of one number, ``(resample,)``, from those of each way of ``ways_of``.
+
+    Clips that share people and, across them, scripts vary with both: the variance is that over people plus that over
+    scripts minus that over what shares both (Cameron, Gelbach and Miller 2011, Journal of Business & Economic
+    Statistics 29:238), and no less than either. The draws of the way that varies more are spread to it.
+    """
+    if len(ways) == 1 or any(np.isnan(way).all() for way in ways):
+        return ways[0]
+    one, other, both = (float(np.nanvar(way)) for way in ways)
+    wider, most = (ways[0], one) if one >= other else (ways[1], other)
+    if not most:
+        return wider
+    spread: Floats = value + (wider - value) * math.sqrt(max(one + other - both, most) / most)
+    return spread
 
 
 def _counts(groups: int, resamples: int, seed: int) -> Iterator[tuple[int, Floats]]:

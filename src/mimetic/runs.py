@@ -4,6 +4,7 @@
 
     OUT/<recipe>-<system>/seed-<seed>/config.json          recipe, seed, targets, features, signature, data, split, ...
                                      /model.safetensors    the weights
+                                     /members.json         of auto: what it is made of
                                      /history.jsonl        one line an epoch
                                      /scores.arrow         every clip: part, label, score, which modalities it had
 
@@ -32,15 +33,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from mimetic.features import Feature, feature, features
 from mimetic.network import Network
 from mimetic.recipes import Recipe, as_json, from_json
 from mimetic.records import BadRun, Json
+from mimetic.splits import ALL
 
 FORMAT = 1
 _ALWAYS = ("recipe", "signature", "system", "seed", "targets", "features", "data", "split", "best_epoch")
 CONFIG, WEIGHTS, HISTORY, SCORES = "config.json", "model.safetensors", "history.jsonl", "scores.arrow"
+MEMBERS = "members.json"
+NETWORK = "network"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -113,6 +118,16 @@ class Run:
         return tuple(self.config["targets"])
 
     @property
+    def kind(self) -> str:
+        """What it is made of: ``network``, or what ``automatic`` trains."""
+        return str(self.config.get("kind", NETWORK))
+
+    @property
+    def refit(self) -> bool:
+        """Whether it was trained on all labelled clips, so that nothing can say how good it is."""
+        return self.recipe.split == ALL
+
+    @property
     def data(self) -> str:
         """The name of the data set it was trained on."""
         return str(self.config["data"]["name"])
@@ -135,13 +150,13 @@ class Run:
     @cached_property
     def history(self) -> list[Json]:
         """One record an epoch: ``epoch``, ``loss``, ``rate``; validation's ``mean_pearson``, ``pearson`` by target."""
-        with self._whole(HISTORY) as path:
+        with self.whole(HISTORY) as path:
             return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
     @cached_property
     def outcome(self) -> Outcome:
         """What it says of every clip of its data set."""
-        with self._whole(SCORES) as path, pa.OSFile(str(path)) as file:
+        with self.whole(SCORES) as path, pa.OSFile(str(path)) as file:
             table = pa.ipc.open_file(file).read_all()
             return Outcome(
                 clips=tuple(table["clip"].to_pylist()),
@@ -159,18 +174,30 @@ class Run:
         BadRun
             if the weights are missing or damaged, or the features that it learned from are computed otherwise now.
         """
+        self.check_features()
+        if self.kind != NETWORK:
+            raise BadRun(f"{self.path} is {self.kind}, and no single network", remedy="Use `mimetic.predict`.")
+        network = Network(self.recipe, self.dims, len(self.targets))
+        with self.whole(WEIGHTS) as path:
+            network.load_state_dict(load_file(path))
+        return network.eval()
+
+    def check_features(self) -> None:
+        """Refuse a run whose features are computed otherwise now.
+
+        Raises
+        ------
+        BadRun
+            naming the first of them.
+        """
         for part, then in zip(self.recipe.parts, self.config["features"], strict=True):
             if not (now := feature(part.feature)).matches(then):
                 message = f"{self.path} learned from {now.key} as it was computed then, and not as it is now"
                 raise BadRun(message, remedy="Train it again.")
-        network = Network(self.recipe, self.dims, len(self.targets))
-        with self._whole(WEIGHTS) as path:
-            network.load_state_dict(load_file(path))
-        return network.eval()
 
     @contextmanager
-    def _whole(self, name: str) -> Iterator[Path]:
-        """Give one of the run's files; whatever is wrong with it is told of the run."""
+    def whole(self, name: str) -> Iterator[Path]:
+        """Give the path of one of the run's files; whatever is wrong with it is told of the run."""
         try:
             yield self.path / name
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
@@ -208,9 +235,10 @@ def write_run(
     recipe: Recipe,
     signature: Signature,
     facts: Mapping[str, Any],
-    network: Network,
+    weights: Mapping[str, Tensor],
     history: Iterable[Json],
     outcome: Outcome,
+    members: Sequence[Json] = (),
 ) -> Run:
     """Write a run's folder, whole or not at all. ``facts`` join the recipe and signature in its ``config.json``."""
     path = folder / f"{quote(recipe.name, safe='+=,.')}-{signature.system[:8]}" / f"seed-{signature.seed}"
@@ -221,7 +249,9 @@ def write_run(
     config = {"format": FORMAT, "recipe": as_json(recipe), **signed, **facts, "versions": _versions()}
     try:
         (beside / CONFIG).write_text(json.dumps(config, indent=1) + "\n", "utf-8")
-        save_file(network.state_dict(), beside / WEIGHTS)
+        save_file(dict(weights), beside / WEIGHTS)
+        if members:
+            (beside / MEMBERS).write_text(json.dumps(members, ensure_ascii=False) + "\n", "utf-8")
         (beside / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in history), "utf-8")
         _write_outcome(beside / SCORES, outcome)
         for file in beside.iterdir():

@@ -4,13 +4,14 @@
 the poster's second one: all labelled clips cut anew, four to one, with one fixed seed for everybody. ``2/5`` is the
 second of five folds: it validates, the other four train. ``2/5:person`` keeps together the clips of which the data
 set's column ``person`` says the same, ``2/5:transcript`` those whose transcripts are near duplicates (``scripts``: half
-of their pairs of words in common). A clip of which nobody knows stands for itself. Test clips stay what they are.
+of their pairs of words in common). A clip of which nobody knows stands for itself. ``all`` trains on every labelled
+clip and validates on none: for a last fit, of which nothing can say how good it is. Test clips stay what they are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,8 @@ from mimetic.records import BadData, Clip, ClipError, Dataset, UnknownName
 from mimetic.scripts import script_groups
 from mimetic.words import read_words
 
-OFFICIAL, RECUT = "2:1", "4:1"
-SPLITS = (OFFICIAL, RECUT, "1/5", "1/5:COLUMN", "1/5:transcript")
+OFFICIAL, RECUT, ALL = "2:1", "4:1", "all"
+SPLITS = (OFFICIAL, RECUT, ALL, "1/5", "1/5:COLUMN", "1/5:transcript")
 """How splits are written; folds with any numbers."""
 
 TRANSCRIPT = "transcript"
@@ -61,7 +62,7 @@ def split_dataset(dataset: Dataset, name: str) -> Split:
     """
     train, valid = _cut(name)(dataset)
     for part, rows in (("training", train), ("validation", valid)):
-        if not len(rows):
+        if not len(rows) and not (name == ALL and part == "validation"):
             remedy = "Give it a column 'part' with train and valid, or cut it anew with --set split=4:1."
             raise BadData(f"{dataset.name} has no {part} clips at split {name}", remedy=remedy)
     return Split(name=name, train=train, valid=valid, test=dataset.indices("test"))
@@ -73,6 +74,8 @@ def _cut(name: str) -> Callable[[Dataset], tuple[Rows, Rows]]:
         return lambda dataset: (dataset.indices("train"), dataset.indices("valid"))
     if name == RECUT:
         return _recut
+    if name == ALL:
+        return lambda dataset: (_labelled(dataset), np.zeros(0, np.intp))
     found = _FOLD.fullmatch(name)
     if found is None or not 1 <= int(found[1]) <= int(found[2]) or int(found[2]) < 2:
         raise UnknownName("split", name, SPLITS)
@@ -114,7 +117,7 @@ def groups_of(dataset: Dataset, by: str) -> Rows:
         for a column that the data set does not have.
     """
     if by == TRANSCRIPT and by not in dataset.columns:
-        groups = script_groups([_text(clip) for clip in dataset.clips])
+        groups = script_groups([text or "" for text in texts_of(dataset.clips)])
     else:
         said = np.array(dataset.column(by))
         groups = np.unique(said, return_inverse=True)[1].astype(np.intp)
@@ -124,8 +127,13 @@ def groups_of(dataset: Dataset, by: str) -> Rows:
     return groups
 
 
-def _text(clip: Clip) -> str:
+def texts_of(clips: Sequence[Clip]) -> list[str | None]:
+    """Give what is said in each clip; ``None`` where there is no transcript that can be read."""
+    return [_text(clip) for clip in clips]
+
+
+def _text(clip: Clip) -> str | None:
     try:
         return read_words(clip).text
     except ClipError:
-        return ""
+        return None

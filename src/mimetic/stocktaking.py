@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mimetic.records import Json, StoreError, UsageError
 from mimetic.store import SUFFIX, Shard, Store, StoredFeature, whole
+from mimetic.tuned import NAME as TUNED
 
 Progress = Callable[[int, int], None]
 
@@ -98,6 +99,9 @@ def merge(stores: Sequence[Store], into: Store, *, progress: Progress = lambda _
         _refuse_differing(key, [store for store in held if key in store])
     shards = [(store, shard) for store in stores for key in _keys(store) for shard in store[key].shards]
     progress(0, len(shards))
+    for told in (store.folder(key) / TUNED for store in stores for key in _keys(store)):
+        if told.is_file():
+            _copy(told, into.path / told.parent.name / TUNED)
     for done, (store, shard) in enumerate(shards, start=1):
         _copy(shard.path, into.path / shard.path.relative_to(store.path))
         progress(done, len(shards))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mimetic.auditing.columns import PEOPLE, check_columns, columns_about
+from mimetic.auditing.columns import check_columns, columns_about
 from mimetic.auditing.files import check_files
 from mimetic.auditing.findings import CHECKS, Audit, Finding, Shift, ordered
 from mimetic.auditing.inspection import LIMIT, Inspector, has_detector, inspect_all
@@ -19,6 +19,7 @@ from mimetic.auditing.shift import FEWEST, shifts_of, told
 from mimetic.auditing.texts import check_texts
 from mimetic.parallel import processors
 from mimetic.records import Dataset
+from mimetic.sharing import PEOPLE
 
 GROUPS: dict[str, Callable[[Material], Iterator[Finding]]] = {
     "files": check_files,

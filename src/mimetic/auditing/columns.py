@@ -9,22 +9,12 @@ from collections.abc import Iterator
 
 from mimetic.auditing.findings import Finding, count, in_short
 from mimetic.auditing.material import Material
-
-PEOPLE = ("person", "people", "subject", "participant", "speaker", "actor", "user", "individual")
-"""What a column is called that tells people apart; ``person_id`` and ``Person ID`` count as ``person``."""
-
-SCRIPTS = ("script", "prompt", "seed clip", "stimulus")
-"""What a column is called that tells apart what people were asked to do."""
+from mimetic.sharing import PEOPLE, SCRIPTS, is_called
 
 
 def columns_about(material: Material, names: tuple[str, ...]) -> list[str]:
     """Give the data set's columns that are called one of these."""
-    return [name for name in material.dataset.columns if _plain(name) in names]
-
-
-def _plain(name: str) -> str:
-    words = name.strip().lower().replace("_", " ").replace("-", " ")
-    return words.removesuffix("id").strip()
+    return [name for name in material.dataset.columns if is_called(name, names)]
 
 
 def check_columns(material: Material) -> Iterator[Finding]:

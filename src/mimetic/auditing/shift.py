@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mimetic.auditing.columns import PEOPLE, columns_about
+from mimetic.auditing.columns import columns_about
 from mimetic.auditing.findings import Finding, Shift, in_short
 from mimetic.auditing.inspection import SILENCE
 from mimetic.auditing.material import Material
+from mimetic.sharing import PEOPLE
 
 Floats = NDArray[np.float64]
 

@@ -22,6 +22,18 @@ StoreFolder = Annotated[
 WordsFile = Annotated[
     Path | None, typer.Option("--words", help="A CSV or JSON with the words of all clips, or a folder of transcripts.")
 ]
+DataBeside = Annotated[
+    Path | None, typer.Option("--data", help="The data set, for what it says of its clips.", show_default=False)
+]
+Groups = Annotated[
+    str,
+    typer.Option(
+        metavar="COLUMN|transcript",
+        help="Clips that are drawn together; two that cross: person,transcript.",
+        show_default=False,
+    ),
+]
+Part = Annotated[str, typer.Option(help="train, valid or test.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes; as many as processors if not told.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Accept = Annotated[

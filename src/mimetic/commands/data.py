@@ -50,6 +50,30 @@ def make(
         )
 
 
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of clips with a CSV.", show_default=False)],
+    table: Annotated[Path | None, typer.Option(help="The CSV with the labels, where there are several.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at a folder of clips and a CSV, and write DIR/dataset.toml: which column is what. Then DIR is a data set."""
+    from mimetic import console
+    from mimetic.datasets import open_dataset
+    from mimetic.introducing import write_introduction
+
+    path, found = write_introduction(folder, table)
+    dataset = open_dataset(folder)
+    if as_json:
+        columns = {kind: {"column": name, "why": why} for kind, (name, why) in found.columns.items()}
+        told = {"description": str(path), "columns": columns, "targets": list(found.targets), "left": dict(found.left)}
+        console.print_json({**told, "clips": len(dataset.clips)})
+        return
+    rows = [(kind, name, why) for kind, (name, why) in found.columns.items()]
+    rows += [("target", name, "a column of numbers") for name in found.targets]
+    rows += [("", name, why) for name, why in found.left.items()]
+    console.print_table(["taken for", "column", "why"], rows, title=f"{path}: {len(dataset.clips):,} clips")
+    console.print_lines(f"next  mimetic audit {folder}; mimetic train {folder} auto")
+
+
 def extract(
     data: DataOrFiles,
     names: Annotated[str, typer.Option("--with", help="Extractors: NAME,NAME+option=value.")] = "",

@@ -2,58 +2,161 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import AsJson, RunFolder
+from mimetic.commands.arguments import Accept, AsJson, DataBeside, Device, Groups, Part, StoreFolder, WordsFile
+from mimetic.records import UsageError
 
 
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs of one recipe, or their folder.")],
-    part: Annotated[str, typer.Option(help="train, valid or test.")] = "valid",
+    part: Part = "valid",
+    data: DataBeside = None,
+    groups: Groups = "",
+    slices: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,NAME|all",
+            help="Kinds of clips: columns, length, missing, seen, labels, loudness, confidence.",
+        ),
+    ] = "",
+    beside: Annotated[
+        list[Path], typer.Option("--beside", help="A single modality's run: clips it gets wrong, and this one right.")
+    ] = [],  # noqa: B006 - typer reads it
+    store: StoreFolder = None,
+    words: WordsFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Print a system's scores with 95 % intervals.
 
-    By bootstrap over clips; of several seeds, the mean.
+    By bootstrap over clips, or over groups of them: --data DATA --groups person. Of several seeds, the mean; how they
+    differ stands apart.
     """
-    from mimetic import console
+    from mimetic import calls, console
     from mimetic.evaluation import evaluate as score
     from mimetic.runs import runs_of
+    from mimetic.slicing import rescued, slice_scores
 
-    evaluation = score(runs_of(runs), part=part)
+    wanted = calls.names_in(slices)
+    if wanted and data is None:
+        raise UsageError(f"--slices {slices} needs the data set", remedy="Give --data DATA too.")
+    dataset, drawn = calls.beside(data, groups, words)
+    opened = runs_of(runs)
+    evaluation = score(opened, part=part, groups=drawn, dataset=dataset)
+    sliced = (
+        slice_scores(opened, dataset, calls.found_store(dataset, store), wanted, part=part, groups=drawn)
+        if wanted and dataset is not None
+        else ()
+    )
+    rescues = {str(path): rescued(opened, runs_of([path]), part=part) for path in beside}
     if as_json:
-        console.print_json(evaluation.as_json())
-    else:
-        console.print_evaluation(evaluation)
-        console.print_lines(evaluation.note or None)
+        told = evaluation.as_json() | ({"slices": [one.as_json() for one in sliced]} if wanted else {})
+        kept = {path: [asdict(one) for one in found] for path, found in rescues.items()}
+        console.print_json(told | ({"rescued": kept} if beside else {}))
+        return
+    console.print_evaluation(evaluation)
+    console.print_lines(*console.remarks(evaluation))
+    if sliced:
+        console.print_slices(sliced)
+    for path, found in rescues.items():
+        console.print_rescues(path, found)
 
 
 def compare(
-    first: RunFolder,
-    second: RunFolder,
-    part: Annotated[str, typer.Option(help="train, valid or test.")] = "valid",
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Two systems or more: runs, or folders.")],
+    against: Annotated[str, typer.Option(help="Of several, whom all others meet: first or best.")] = "first",
+    part: Part = "valid",
+    data: DataBeside = None,
+    groups: Groups = "",
+    words: WordsFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two systems on the same clips.
+    """Compare systems on the same clips.
 
-    The paired difference of mean Pearson, its interval, and whether one can be told at all.
+    The paired difference of mean Pearson, its interval, and whether one can be told at all. Of more than two, all
+    against one of them, corrected for so many looks (Holm).
     """
-    from mimetic import console
-    from mimetic.evaluation import compare_runs
+    from mimetic import calls, console
+    from mimetic.comparing import named_systems, rank
+    from mimetic.evaluation import caution_of
     from mimetic.runs import runs_of
 
-    comparison = compare_runs(runs_of([first]), runs_of([second]), part=part)
+    given = named_systems([(str(path), runs_of([path])) for path in runs])
+    dataset, drawn = calls.beside(data, groups, words)
+    ranking = rank(given, against=against, part=part, groups=drawn)
+    pair = len(given) == 2
+    warning = "" if drawn is not None else caution_of(given[0][1][0], dataset)
     if as_json:
-        console.print_json(comparison.as_json())
+        told = ranking.contests[0].comparison.as_json() if pair else ranking.as_json()
+        console.print_json({**told, "warning": warning})
         return
-    console.print_lines(
-        f"{first} minus {second}, mean Pearson: {console.figure(comparison.difference, sign=True)}"
-        f" ({console.between(comparison, sign=True)})",
-        f"{comparison.verdict}; the first wins in {comparison.wins:.1%} of resamples",
-    )
+    console.print_comparison(ranking) if pair else console.print_ranking(ranking)
+    console.print_lines(f"warning: {warning}" if warning else None)
+
+
+def stress(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs of one recipe, or their folder.")],
+    data: Annotated[Path, typer.Option("--data", help="The data set that it was trained on.", show_default=False)],
+    raw: Annotated[
+        bool, typer.Option("--raw", help="On the clips themselves: each is decoded again and again.")
+    ] = False,
+    clips: Annotated[int | None, typer.Option(min=2, help="A sample of so many; raw 100 if not told.")] = None,
+    part: Part = "valid",
+    groups: Groups = "",
+    seed: Annotated[int, typer.Option(help="Of the sample and of all noise.")] = 0,
+    picture: Annotated[Path | None, typer.Option(help="A PNG or SVG to draw.")] = None,
+    store: StoreFolder = None,
+    words: WordsFile = None,
+    device: Device = "auto",
+    accept: Accept = "",
+    as_json: AsJson = False,
+) -> None:
+    """See what happens when things go wrong.
+
+    A modality missing, noise, half the frames, the first half, another clip's words; raw: silence, noise, blur. Each
+    loss is paired with the same clips undisturbed, with its interval.
+    """
+    from mimetic import calls, console
+    from mimetic.pictures import check_picture, save_losses
+    from mimetic.runs import runs_of
+    from mimetic.stressing import RAW_CLIPS, stress_features, stress_raw
+
+    if picture is not None:
+        check_picture(picture)
+    opened, (dataset, drawn) = runs_of(runs), calls.beside(data, groups, words)
+    assert dataset is not None
+    with console.bars() as bars:
+        progress = bars.counter("stress")
+        if raw:
+            accepted = calls.names_in(accept)
+            found = stress_raw(
+                opened,
+                dataset,
+                clips=clips or RAW_CLIPS,
+                device=device,
+                accepted=accepted,
+                progress=progress,
+                part=part,
+                groups=drawn,
+                seed=seed,
+            )
+        else:
+            place = calls.needed_store(dataset, store)
+            found = stress_features(
+                opened, dataset, place, clips=clips, progress=progress, part=part, groups=drawn, seed=seed
+            )
+    if picture is not None:
+        save_losses(found, picture)
+    if as_json:
+        console.print_json(found.as_json() | {"picture": None if picture is None else str(picture)})
+    else:
+        console.print_stressed(found)
+        console.print_lines(*(f"{name} has no score: {reason}" for name, reason in found.undefined.items()))
+        console.print_lines(found.note or None, str(picture) if picture else None)
 
 
 def report(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mimetic.commands.arguments import Accept, AsJson, Data, Device, StoreFolder, WordsFile, Workers
+from mimetic.commands.arguments import Accept, AsJson, Data, Device, RunFolder, StoreFolder, WordsFile, Workers
+from mimetic.records import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mimetic.runs import Run
 
 
 def train(
     data: Data,
     recipe: Annotated[
-        str, typer.Argument(help="Recipes' names, with commas; all; or a TOML file.", show_default=False)
+        str, typer.Argument(help="Recipes' names, with commas; auto, floor or all; or a TOML file.", show_default=False)
     ],
     settings: Annotated[list[str], typer.Option("--set", help="A setting of the recipe: fit.epochs=3")] = [],  # noqa: B006 - typer reads it
     taken: Annotated[
@@ -34,10 +38,12 @@ def train(
 ) -> None:
     """Train a recipe: its parts alone, then together. Features that are missing are extracted first.
 
-    With all, every recipe of the table whose features are in the store, or need no model to be made. What is finished
-    is not trained again, so that a training that was stopped goes on where it was.
+    With auto, every model that the data allow, mixed out of fold; with floor, clip statistics with ridge, the line to
+    beat. With all, every recipe of the table whose features are in the store, or need no model to be made. What is
+    finished is not trained again, so that a training that was stopped goes on where it was.
     """
     from mimetic import calls, console
+    from mimetic.automatic import ABOUT, recipe_for, train_automatically
     from mimetic.datasets import open_dataset
     from mimetic.devices import choose_device
     from mimetic.extraction import extract as run_extraction
@@ -49,13 +55,14 @@ def train(
     from mimetic.training.choosing import check_stored, on_features, read_taken, trainable
     from mimetic.training.material import Shelf
 
-    chosen = list(RECIPES.values()) if recipe == "all" else [get_recipe(name) for name in calls.names_in(recipe)]
-    chosen = [with_settings(one, calls.read_settings(settings)) for one in chosen]
     told, numbers = read_taken(taken), calls.read_seeds(seeds)
+    chosen = list(RECIPES.values()) if recipe == "all" else []
+    chosen = chosen or [get_recipe(name) for name in calls.names_in(recipe) if name not in ABOUT]
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
     device = choose_device(device)
-    chosen = [on_features(one, told) for one in chosen]
+    chosen += [recipe_for(dataset, place, kind=name) for name in calls.names_in(recipe) if name in ABOUT]
+    chosen = [on_features(with_settings(one, calls.read_settings(settings)), told) for one in chosen]
     if recipe == "all":
         chosen = trainable(chosen, dataset, place, tell=_tell)
     for one in chosen:
@@ -74,16 +81,153 @@ def train(
             accepted=calls.names_in(accept),
             progress=counter,
         )
-        shelf, journal = Shelf(dataset, place), Journal(out)
-        watch = calls.watch_with(bars.status("training"), journal)
-        runs = [train_on(shelf, one, out, seed=seed, device=device, watch=watch) for one in chosen for seed in numbers]
+        shelf, tell, journal = Shelf(dataset, place), bars.status("training"), Journal(out)
+        watch = calls.watch_with(tell, journal)
+        runs = [
+            train_automatically(shelf, one, out, seed=seed, device=device, tell=tell)
+            if one.name in ABOUT
+            else train_on(shelf, one, out, seed=seed, device=device, watch=watch)
+            for one in chosen
+            for seed in numbers
+        ]
         journal.close()
+    _print_runs(runs, as_json=as_json)
+
+
+def refit(
+    run: RunFolder,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Where the new run goes.")] = Path("refits"),
+    store: StoreFolder = None,
+    words: WordsFile = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train a run once more, on all labelled clips, for as many epochs as were best. It has no validation score."""
+    from dataclasses import replace
+
+    from mimetic import calls, console
+    from mimetic.automatic import ABOUT, train_automatically
+    from mimetic.datasets import open_dataset
+    from mimetic.devices import choose_device
+    from mimetic.runs import Run
+    from mimetic.splits import ALL
+    from mimetic.training.material import Shelf
+    from mimetic.training.refitting import refit as run_refit
+
+    opened, dataset = Run(run), calls.worded(open_dataset(data), words)
+    shelf, device = Shelf(dataset, calls.store_of(dataset, store)), choose_device(device)
+    with console.bars() as bars:
+        if opened.kind in ABOUT:
+            recipe, tell = replace(opened.recipe, split=ALL), bars.status("training")
+            new = train_automatically(shelf, recipe, out, seed=opened.seed, device=device, tell=tell)
+        else:
+            new = run_refit(opened, shelf, out, device=device)
+    if as_json:
+        console.print_json({**calls.run_as_json(new), "refit_of": str(opened.path)})
+    else:
+        console.print_lines(str(new.path), "no validation score: trained on all labelled clips")
+
+
+def _print_runs(runs: Sequence[Run], *, as_json: bool) -> None:
+    from mimetic import calls, console
+
     if as_json:
         console.print_json([calls.run_as_json(run) for run in runs])
         return
     columns = ["recipe", "seed", "best epoch", "mean Pearson (validation)", "published", "run"]
     console.print_table(columns, [_row(run) for run in runs])
     console.print_lines(runs[0].note or None if runs else None)
+
+
+def finetune(
+    data: Data,
+    extractor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,NAME", help="The encoders that learn: gte, wav2vec2+model=FOLDER", show_default=False
+        ),
+    ],
+    recipe: Annotated[
+        str, typer.Option(help="The system that they learn in, or a TOML file; alone with a head if not told.")
+    ] = "",
+    settings: Annotated[list[str], typer.Option("--set", help="A setting: rate=1e-5, frozen=6, fit.epochs=3")] = [],  # noqa: B006 - typer reads it
+    taken: Annotated[
+        list[str],
+        typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: gte-mlm=gte-mlm+model=FOLDER"),
+    ] = [],  # noqa: B006 - typer reads it
+    folds: Annotated[
+        int, typer.Option(min=0, help="So many encoders; each clip is described by one that has not learned from it.")
+    ] = 0,
+    seeds: Annotated[str, typer.Option(help="One run for each: 0,1,2")] = "0",
+    out: Annotated[Path, typer.Option(help="Where the runs go, and the encoders.")] = Path("runs"),
+    store: StoreFolder = None,
+    words: WordsFile = None,
+    workers: Workers = None,
+    device: Device = "auto",
+    accept: Accept = "",
+    as_json: AsJson = False,
+) -> None:
+    """Train pretrained encoders on the labels: one with a head, or several at once through a fusion.
+
+    What comes out is an extractor (OUT/encoders/NAME), and a finished run on its features. One that was stopped goes on
+    where it was. Settings beside the recipe's: rate, layer_decay, frozen, rank (LoRA), at_once, inner, z_scored,
+    recompute, precision, layer_drop, time_mask.
+    """
+    from mimetic import calls, console
+    from mimetic.datasets import open_dataset
+    from mimetic.finetuning import alone, with_choices
+    from mimetic.finetuning import finetune as tune
+    from mimetic.finetuning.folds import finetune_folds as tune_folds
+    from mimetic.journal import Journal
+    from mimetic.recipes import get_recipe
+    from mimetic.training.choosing import on_features, read_taken
+
+    names = calls.names_in(extractor)
+    if not recipe and len(names) != 1:
+        raise UsageError(f"--extractor {extractor}: several learn in a recipe only", remedy="Give --recipe NAME.")
+    chosen = on_features(get_recipe(recipe), read_taken(taken)) if recipe else alone(names[0])
+    tuning = with_choices(chosen, names, calls.read_settings(settings))
+    dataset = calls.worded(open_dataset(data), words)
+    place = calls.store_of(dataset, store)
+    with console.bars() as bars:
+        told: dict[str, Any] = {
+            "device": device,
+            "accepted": calls.names_in(accept),
+            "watch": calls.watch_with(bars.status("training"), journal := Journal(out)),
+            "progress": bars.counter("reading clips"),
+        }
+        numbers = calls.read_seeds(seeds)
+        if folds:
+            made = [tune_folds(dataset, tuning, place, out, folds=folds, seed=seed, **told) for seed in numbers]
+        else:
+            runs = [tune(dataset, tuning, place, out, seed=seed, workers=workers, **told) for seed in numbers]
+        journal.close()
+    if folds:
+        _print_features([feature.key for feature in made], as_json=as_json)
+    else:
+        _print_tuned(runs, as_json=as_json)
+
+
+def _print_features(keys: Sequence[str], *, as_json: bool) -> None:
+    from mimetic import console
+
+    if as_json:
+        console.print_json([{"feature": key} for key in keys])
+    else:
+        console.print_lines(*(f"--feature {key.partition('+')[0]}={key}" for key in keys))
+
+
+def _print_tuned(runs: Sequence[Run], *, as_json: bool) -> None:
+    from mimetic import calls, console
+
+    if as_json:
+        console.print_json([calls.run_as_json(run) for run in runs])
+        return
+    columns = ["recipe", "seed", "best epoch", "mean Pearson (set aside)", "features"]
+    told = (", ".join(part.feature for part in run.recipe.parts) for run in runs)
+    console.print_table(columns, [(*_row(run)[:4], features) for run, features in zip(runs, told, strict=True)])
+    console.print_lines(*(str(run.path) for run in runs), runs[0].note or None)
 
 
 def _row(run: Run) -> tuple[object, ...]:

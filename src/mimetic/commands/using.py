@@ -79,33 +79,29 @@ def predict(
     run: RunFolder,
     clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Media files or folders.")],
     words: WordsFile = None,
+    explained: Annotated[bool, typer.Option("--explain", help="Say what each modality adds to each score.")] = False,
     device: Device = "auto",
     accept: Accept = "",
     as_json: AsJson = False,
 ) -> None:
     """Score clips: a number for each target, or the reason why not."""
     from mimetic import calls, console
-    from mimetic.prediction import as_clips
-    from mimetic.prediction import as_json as to_json
-    from mimetic.prediction import predict as run_prediction
+    from mimetic.prediction import as_clips, explain, margins_of, read, scores_of
     from mimetic.runs import Run
 
     opened, asked = Run(run), calls.worded_clips(as_clips(clips), words)
     with console.bars() as bars:
-        scores = run_prediction(
-            opened, asked, device=device, accepted=calls.names_in(accept), progress=bars.counter("scoring")
-        )
+        reading = read(opened, asked, device=device, accepted=calls.names_in(accept), progress=bars.counter("scoring"))
+    scores = scores_of(opened, reading)
+    added = explain(opened, reading) if explained else None
+    rows = calls.scored(reading.clips, scores, opened.recipe.modalities, added)
     if as_json:
-        console.print_json(to_json(asked, scores))
+        console.print_json(rows)
     else:
-        cells = [
-            (clip.id, *("" if error else console.figure(value) for value in values), calls.not_used(modalities, error))
-            for clip, values, modalities, error in zip(
-                asked, scores.values, scores.modalities, scores.errors, strict=True
-            )
-        ]
-        console.print_table(["clip", *scores.targets, "not used"], cells)
-        console.print_lines(opened.note or None)
+        console.print_scores(rows, scores.targets)
+        margins = margins_of(opened)
+        told = None if margins is None else f"{margins.level:.0%} intervals (--json) are from {margins.source}"
+        console.print_lines(opened.note or None, told)
     if any(scores.errors):
         raise typer.Exit(FELL_SHORT)
 

@@ -25,6 +25,12 @@ class DatasetEntry(Entry):
 
 
 DATASETS: dict[str, DatasetEntry] = {
+    "described": DatasetEntry(
+        target="mimetic.datasets.table:open_description",
+        recognise="mimetic.datasets.table:recognise_description",
+        about="a CSV and a folder of clips, and a dataset.toml that says which column is what",
+        licence="yours",
+    ),
     "hume": DatasetEntry(
         target="mimetic.datasets.hume:open_layout",
         recognise="mimetic.datasets.hume:recognise",
@@ -70,7 +76,7 @@ def open_dataset(path: Path) -> Dataset:
         if entry.recognise and Entry(target=entry.recognise, about="").load()(path):
             dataset: Dataset = entry.load()(path)
             return dataset
-    remedy = "It needs train_split.csv (the challenge's layout), a CSV, or media files."
+    remedy = "It needs train_split.csv (the challenge's layout), a dataset.toml, a CSV, or media files."
     raise BadData(f"{path} is no data set", remedy=remedy)
 
 

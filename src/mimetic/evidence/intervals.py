@@ -6,6 +6,7 @@ The percentile bootstrap (Efron and Tibshirani 1993, chapter 13), on the resampl
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mimetic.records import Json, UsageError
-from mimetic.resampling import Floats, Statistic, bootstrap, sample_of, seeds_of
+from mimetic.resampling import Floats, Statistic, bootstrap, joined, sample_of, seeds_of, ways_of
 from mimetic.scores import ERRORS, pearson
 
 
@@ -107,7 +108,8 @@ def interval(
         the same, or with an axis ``seed`` before: the statistic is then averaged over the seeds, with the same
         resamples for all. The interval is over clips; how the seeds differ is not in it.
     groups
-        ``(clip,)`` labels, such as the person: groups are drawn whole.
+        ``(clip,)`` labels, such as the person: groups are drawn whole. ``(clip, 2)`` of two that cross, such as the
+        person and the script: each is drawn whole by itself, and the interval spread to what both vary together.
 
     Raises
     ------
@@ -115,12 +117,15 @@ def interval(
         if shapes do not fit, or ``resamples`` or ``level`` make no interval.
     """
     _check(resamples, level)
-    sample = sample_of(target, [predicted], groups)
-    values, drawn = (scores.mean(axis=0) for scores in bootstrap(sample, statistic, resamples, seed))
-    columns = tuple(_percentiles(*column, level) for column in zip(values, drawn.T, strict=True))
+    values, ways = _scores(target, predicted, groups, statistic, resamples, seed)
+    columns = tuple(
+        _percentiles(value, joined(value, [way[:, column] for way in ways]), level)
+        for column, value in enumerate(values)
+    )
     if np.ndim(target) == 1:
         return columns[0]
-    return replace(_percentiles(values.mean(), _mean_defined(drawn), level), targets=columns)
+    mean = float(values.mean())
+    return replace(_percentiles(mean, joined(mean, [_mean_defined(way) for way in ways]), level), targets=columns)
 
 
 def compare(
@@ -136,21 +141,36 @@ def compare(
 ) -> Comparison:
     """Compare two sets of predictions on the same clips, resampled together: first minus second, mean over targets.
 
-    Arguments and errors are those of ``interval``. More is better, except for the table ``ERRORS``; ties count half.
+    Arguments and errors are ``interval``'s. More is better, except for the table ``ERRORS``; ties count half.
     """
     _check(resamples, level)
-    sample = sample_of(target, [first, second], groups)
-    seeds = len(seeds_of(target, first))
-    values, drawn = (
-        scores[:seeds].mean(axis=0) - scores[seeds:].mean(axis=0)
-        for scores in bootstrap(sample, statistic, resamples, seed)
-    )
-    return _comparison(values, _mean_defined(drawn), statistic, level, int(sample.known.any(axis=1).sum()))
+    seeds, differences = len(seeds_of(target, first)), []
+    for way in ways_of(groups):
+        sample = sample_of(target, [first, second], way)
+        values, drawn = (
+            scores[:seeds].mean(axis=0) - scores[seeds:].mean(axis=0)
+            for scores in bootstrap(sample, statistic, resamples, seed)
+        )
+        differences.append(_mean_defined(drawn))
+    return _comparison(values.mean(), differences, statistic, level, int(sample.known.any(axis=1).sum()))
 
 
-def _comparison(values: Floats, differences: Floats, statistic: Statistic, level: float, clips: int) -> Comparison:
-    """Give what the differences of the data, ``(target,)``, and of the resamples, ``(resample,)``, say."""
-    found = _percentiles(values.mean(), differences, level)
+def _scores(
+    target: ArrayLike, predicted: ArrayLike, groups: ArrayLike | None, statistic: Statistic, resamples: int, seed: int
+) -> tuple[Floats, list[Floats]]:
+    """Give the scores of the data, ``(target,)``, and of the resamples, ``(resample, target)`` for each way to draw."""
+    ways = []
+    for way in ways_of(groups):
+        sample = sample_of(target, [predicted], way)
+        values, drawn = (scores.mean(axis=0) for scores in bootstrap(sample, statistic, resamples, seed))
+        ways.append(drawn)
+    return values, ways
+
+
+def _comparison(value: float, ways: Sequence[Floats], statistic: Statistic, level: float, clips: int) -> Comparison:
+    """Give what the data's difference and the resamples', ``(resample,)`` for each way to draw, say."""
+    differences = joined(value, ways)
+    found = _percentiles(value, differences, level)
     gains = -differences if statistic in ERRORS.values() else differences
     gains = gains[~np.isnan(gains)]
     told = not math.isnan(found.low)
@@ -185,18 +205,52 @@ def gap(
         of the clips of both.
     """
     _check(resamples, level)
-    samples = [sample_of(*_pair(clips), of) for clips, of in zip((first, second), groups, strict=True)]
-    both = [bootstrap(sample, statistic, resamples, seed + i) for i, sample in enumerate(samples)]
-    values, drawn = (
-        both[0][part].mean(axis=0) - both[1][part].mean(axis=0)  # over seeds
-        for part in (0, 1)
+    one, other = (
+        _scores(*clips, of, statistic, resamples, seed + i)
+        for i, (clips, of) in enumerate(zip((first, second), groups, strict=True))
     )
-    clips = sum(int(sample.known.any(axis=1).sum()) for sample in samples)
-    return _comparison(values, _mean_defined(drawn), statistic, level, clips)
+    differences = [_mean_defined(mine - theirs) for mine, theirs in zip(one[1], other[1], strict=True)]
+    clips = sum(_labelled(target) for target, _ in (first, second))
+    return _comparison((one[0] - other[0]).mean(), differences, statistic, level, clips)
 
 
-def _pair(clips: tuple[ArrayLike, ArrayLike]) -> tuple[ArrayLike, list[ArrayLike]]:
-    return clips[0], [clips[1]]
+def gap_within(
+    target: ArrayLike,
+    predicted: ArrayLike,
+    inside: ArrayLike,
+    *,
+    statistic: Statistic = pearson,
+    groups: ArrayLike | None = None,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Comparison:
+    """Compare the scores of one system on some clips with those on the others, all resampled together.
+
+    A group that has clips on both sides is drawn with both, so what it does to the one score it does to the other.
+
+    Parameters
+    ----------
+    target, predicted
+        ``(clip, target)``, and the same or with an axis ``seed`` before.
+    inside
+        ``(clip,)`` bool: the clips whose score comes first.
+    """
+    _check(resamples, level)
+    true, seeds = np.asarray(target, dtype=np.float64), seeds_of(target, predicted)
+    flags = np.asarray(inside, dtype=np.bool_)[:, None]
+    both = np.concatenate([np.where(flags, true, np.nan), np.where(flags, np.nan, true)], axis=1)
+    values, ways = _scores(both, np.concatenate([seeds, seeds], axis=2), groups, statistic, resamples, seed)
+    columns = true.shape[1]
+    differences = [_mean_defined(way[:, :columns]) - _mean_defined(way[:, columns:]) for way in ways]
+    value = values[:columns].mean() - values[columns:].mean()
+    return _comparison(value, differences, statistic, level, _labelled(true))
+
+
+def _labelled(target: ArrayLike) -> int:
+    """Count the clips that have any label."""
+    known = ~np.isnan(np.asarray(target, dtype=np.float64))
+    return int(known.reshape(len(known), -1).any(axis=1).sum())
 
 
 def _chance(gains: Floats) -> float:
@@ -239,8 +293,7 @@ def _mean_defined(drawn: Floats) -> Floats:
     """Average over targets, ``(resample, target)``, what is not NaN; NaN where nothing is left."""
     defined = ~np.isnan(drawn)
     count = np.where(defined.any(axis=-1), defined.sum(axis=-1), np.nan)
-    mean: Floats = np.where(defined, drawn, 0.0).sum(axis=-1) / count
-    return mean
+    return np.asarray(np.where(defined, drawn, 0.0).sum(axis=-1) / count)
 
 
 def _plain(number: float) -> float | None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mimetic.checkpoints import MissingWeights, locate, read_config, weigh
 from mimetic.features.table import EXTRACTORS as EXTRACTORS
 from mimetic.features.table import LIGHT as LIGHT
+from mimetic.folded import Folded, is_folded
 from mimetic.models import ExtractorEntry, ModelEntry
 from mimetic.records import Json, UsageError, find
 
@@ -134,7 +136,8 @@ class Feature:
         """Build the extractor: an ``Extractor``, or a ``ModelExtractor`` where the entry is a ``ModelEntry``."""
         if isinstance(self.entry, ModelEntry):
             told = {key: value for key, value in self.options.items() if key not in ("model", "fps")}
-            return self.entry.load()(self.checkpoint, **told)
+            made = partial(self.entry.load(), **told)
+            return Folded(self.checkpoint, made) if is_folded(self.checkpoint) else made(self.checkpoint)
         return self.entry.load()(**self.options)
 
 

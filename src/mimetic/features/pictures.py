@@ -7,8 +7,11 @@ frame without a face is a zero row that is not valid.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mimetic.checkpoints import read_config
 from mimetic.images import (
@@ -20,7 +23,7 @@ from mimetic.images import (
     read_preprocessing,
     size_options,
 )
-from mimetic.models import PRECISIONS
+from mimetic.models import PRECISIONS, Inputs
 from mimetic.records import Json, UsageError
 
 if TYPE_CHECKING:
@@ -80,7 +83,7 @@ class Pictures:
         """Start on a clip."""
         return PicturePreparation(self._preprocessing)
 
-    def load(self, device: str) -> PictureModel:
+    def load(self, device: str) -> TokenModel:
         """Read the weights.
 
         Raises
@@ -90,7 +93,7 @@ class Pictures:
         """
         network, norm = _open(self._folder)
         tokens = Tokens(network.to(device), norm, self._preprocessing, pooling=self._pooling, precision=self._precision)
-        return PictureModel(tokens, dim=network.config.hidden_size, device=device)
+        return TokenModel(tokens, dim=network.config.hidden_size, device=device)
 
 
 def _check(folder: Path, config: Json, pooling: str, precision: str) -> None:
@@ -125,6 +128,26 @@ def _open(folder: Path) -> tuple[Any, Any]:
     return network, network.pooler.layernorm if options.get("add_pooling_layer") and whole else None
 
 
+class TokenModel(PictureModel):
+    """A vision transformer for the pictures of many clips; its network can go on learning."""
+
+    def __init__(self, tokens: Tokens, *, dim: int, device: str) -> None:
+        super().__init__(tokens, dim=dim, device=device)
+        self._tokens, self.network = tokens, tokens.network
+
+    def states(self, batch: Sequence[Inputs]) -> list[Tensor]:
+        """Give the rows of each one's pictures, ``(time, dim)``, with gradients."""
+        from torch import split
+
+        pictures = [inputs.arrays["pictures"] for inputs in batch]
+        rows = self._tokens.states(np.concatenate(pictures))
+        return list(split(rows, [len(each) for each in pictures]))
+
+    def save(self, folder: Path) -> None:
+        """Write the network."""
+        self.network.save_pretrained(folder)
+
+
 class Tokens:
     """A vision transformer on its device: pictures in, a row each out.
 
@@ -135,7 +158,7 @@ class Tokens:
     """
 
     def __init__(self, network: Any, norm: Any, preprocessing: Preprocessing, *, pooling: str, precision: str) -> None:
-        self._network, self._norm, self._preprocessing = network, norm, preprocessing
+        self.network, self._norm, self._preprocessing = network, norm, preprocessing
         self._pooling, self._precision = pooling, precision
         self._options = size_options(network)
 
@@ -143,15 +166,19 @@ class Tokens:
         """Give ``(picture, dim)`` of ``(picture, height, width, 3)`` uint8."""
         from mimetic.weights import computing
 
-        with computing(self._network.device, self._precision):
-            pixels = self._preprocessing.tensor(pictures, self._network.device)
-            states = self._network(pixels, **self._options).last_hidden_state.float()
-            rows = self._pool(states, patches=self._num_patches(*pixels.shape[2:]))
-            rows = rows if self._norm is None else self._norm(rows)
-        return rows.float().cpu().numpy(), {}
+        with computing(self.network.device, self._precision):
+            return self.states(pictures).cpu().numpy(), {}
+
+    def states(self, pictures: Image8) -> Tensor:
+        """Give ``(picture, dim)`` with gradients."""
+        pixels = self._preprocessing.tensor(pictures, self.network.device)
+        states = self.network(pixels, **self._options).last_hidden_state.float()
+        rows = self._pool(states, patches=self._num_patches(*pixels.shape[2:]))
+        normed: Tensor = rows if self._norm is None else self._norm(rows)
+        return normed.float()
 
     def _num_patches(self, height: int, width: int) -> int:
-        told = self._network.config.patch_size
+        told = self.network.config.patch_size
         down, across = (told, told) if isinstance(told, int) else told
         return (height // down) * (width // across)
 

@@ -21,6 +21,14 @@ EXTRACTORS: dict[str, ExtractorEntry] = {
         dim=512,
         rate=0.0,
     ),
+    "letters": ExtractorEntry(
+        target="mimetic.features.letters:Letters",
+        about="what is said, letter by letter: for auto, which counts words itself",
+        view="words",
+        modality="text",
+        dim=1,
+        rate=0.0,
+    ),
     "logmel": ExtractorEntry(
         target="mimetic.features.prosody:LogMel",
         about="log-mel bands, pitch, energy, voicing",

@@ -19,7 +19,7 @@ from mimetic.recipes.record import Part, Recipe, alone
 
 POSTER, PICTURE = "poster", "poster's picture"
 
-_TEXT = Part(feature="gte", encoder="mlp")
+_TEXT = Part(feature="gte", encoder="mlp", unit=True)
 _AUDIO = Part(feature="wav2vec2-affect", encoder="attention")
 _FACE = Part(feature="dinov2-face", encoder="attention")
 _MOTION = Part(feature="motion-openface", encoder="attention", options={"hidden": 128}, standardise=True)
@@ -35,7 +35,7 @@ def _row(
     feature: str, encoder: str, published: float, size: int, width: int, *, about: str = "", source: str = POSTER
 ) -> Recipe:
     """Give a row of one modality: ``size`` parameters, and a vector of ``width`` columns under the head."""
-    part = Part(feature=feature, encoder=encoder)
+    part = Part(feature=feature, encoder=encoder, unit=feature == "gte")
     counts = {part.modality: size, "head": 6 * width + 6, "missing tokens": width}
     return alone(part, about=about, source=source, published={"validation": published}, parameters=counts)
 

@@ -28,6 +28,10 @@ TOKENS = ("vectors", "inputs")
 """What a missing modality's learned token stands for: the encoder's output, or one row of its input."""
 
 
+LATER = frozenset({"unit", "penalty"})
+"""Settings that there were not always, and that do nothing unless they are chosen."""
+
+
 def _at_least(least: float, value: object, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
         raise UsageError(f"{name} is {value!r}", remedy=f"It has to be a number, {least:g} or more.")
@@ -60,17 +64,18 @@ class Fit:
     clips: int = 16  # drawn at random for one step; the loss is over all of them together
     rate: float = 2e-4  # AdamW's
     decay: float = 1e-2
+    penalty: float = 0.0  # that each weight's square, biases' excepted, adds to the loss
     max_norm: float = 1.0  # of the gradient
     loss: Mapping[str, float] = field(default_factory=lambda: dict(POSTER_LOSS))
     schedule: str = "plateau"
     plateau: int = 3  # epochs without a better validation score before the rate is halved
-    warmup: int = 0  # epochs in which a cosine's rate rises to its full height
+    warmup: float = 0  # epochs in which a cosine's rate rises to its full height
     patience: int = 10  # epochs without a better validation score before the training ends
 
     def __post_init__(self) -> None:
         for name in ("epochs", "clips"):
             _at_least(1, getattr(self, name), f"fit.{name}")
-        for name in ("rate", "decay", "max_norm", "plateau", "warmup", "patience"):
+        for name in ("rate", "decay", "penalty", "max_norm", "plateau", "warmup", "patience"):
             _at_least(0, getattr(self, name), f"fit.{name}")
         _one_of(SCHEDULES, self.schedule, "schedule")
         for name, weight in self.loss.items():
@@ -85,6 +90,7 @@ class Part:
     feature: str
     encoder: str
     options: Mapping[str, Any] = field(default_factory=dict)  # the encoder's
+    unit: bool = False  # each row to length 1, before all else
     standardise: bool = False  # each column to mean 0 and deviation 1, fitted on the training clips
     seconds: float = 0.0  # of the clip's beginning are seen; 0 for all of it
     head: str = "linear"  # what turns its vector into scores when it is alone
@@ -162,8 +168,17 @@ class Recipe:
                 del part["fit"], part["head"], part["head_options"]
         if len(self.parts) == 1:
             del content["stages"], content["adapt"], content["modality_dropout"]
+        for choices in (content["fit"], *content["parts"], *(part.get("fit", {}) for part in content["parts"])):
+            _forget_unused(choices)
         plain: Json = json.loads(json.dumps(content))
         return plain
+
+
+def _forget_unused(choices: Json) -> None:
+    """Leave out what came later and is not chosen: runs from before keep their signatures."""
+    for name in LATER & choices.keys():
+        if not choices[name]:
+            del choices[name]
 
 
 def alone(part: Part, *, split: str = "2:1", **told: Any) -> Recipe:

@@ -60,10 +60,14 @@ SEMANTIC_MATTERS = Recipe(
 _WIDE = Fit(epochs=30, clips=512, rate=1e-3, loss={"huber": 1.0, "pearson": 0.2}, schedule="cosine")
 """Theirs on frozen features: SmoothL1 and a fifth of Pearson over 4 x 128 clips. The rate is ours."""
 
+_PEARSON = Fit(epochs=100, patience=100, clips=512, rate=1e-3, decay=0.0, penalty=1 / 512, loss={"pearson": 1.0})
+"""HSEmotion's for one layer on clip statistics: all epochs, the best kept. The re-study's for faces is the same."""
+
 RESTUDY_PARTS = (
     Part(
         feature="gte-v1.5",
         encoder="mean",
+        unit=True,
         standardise=True,
         head="plain",
         head_options={"hidden": 512, "input_dropout": 0.2, "dropout": 0.2},
@@ -77,14 +81,13 @@ RESTUDY_PARTS = (
         head_options={"hidden": 384, "dropout": 0.3},
         fit=_WIDE,
     ),
-    Part(feature="face-affect", encoder="statistics", standardise=True, head="sigmoid", fit=_WIDE),
+    Part(feature="face-affect", encoder="statistics", standardise=True, head="sigmoid", fit=_PEARSON),
 )
 
 # ---------------------------------------------------------------------------------------------- HSEmotion
 
-_PEARSON = Fit(clips=512, rate=1e-3, loss={"pearson": 1.0})
 HSEMOTION_PARTS = (
-    Part(feature="text-affect+pooling=mean", encoder="mean", standardise=True, head="sigmoid", fit=_PEARSON),
+    Part(feature="text-affect+pooling=mean", encoder="mean", unit=True, standardise=True, head="sigmoid", fit=_PEARSON),
     Part(feature="hubert", encoder="statistics", standardise=True, head="sigmoid", fit=_PEARSON),
     Part(feature="face-affect", encoder="statistics", standardise=True, head="sigmoid", fit=_PEARSON),
 )

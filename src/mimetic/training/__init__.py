@@ -78,28 +78,15 @@ def train_on(
         recipe=recipe,
         signature=signature,
         facts=_facts(recipe, material, trainer),
-        network=trainer.network,
+        weights=trainer.network.state_dict(),
         history=trainer.history,
         outcome=outcome,
     )
 
 
 def _facts(recipe: Recipe, material: Material, trainer: Trainer) -> Json:
-    split, dataset = material.split, material.dataset
     return {
-        "targets": list(dataset.targets),
-        "features": list(material.identities),
-        "data": {
-            "name": dataset.name,
-            "clips": len(dataset.clips),
-            "note": dataset.note,
-            "fingerprint": material.fingerprints["data"],
-        },
-        "split": {
-            "name": split.name,
-            "fingerprint": material.fingerprints["split"],
-            **{part: len(getattr(split, part)) for part in ("train", "valid", "test")},
-        },
+        **material.facts(),
         "best_epoch": trainer.best_epoch,
         "parameters": count_parameters(trainer.network, recipe),
     }

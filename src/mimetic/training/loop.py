@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,20 +13,27 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mimetic.batches import make_batch
-from mimetic.network import Branch, Network, Standardise, score_tracks
+from mimetic.network import Branch, Network, score_tracks
 from mimetic.recipes import Fit, Recipe
 from mimetic.records import Json, MimeticError
-from mimetic.runs import Outcome, Run
+from mimetic.runs import Outcome
 from mimetic.scores import mixture, pearson
 from mimetic.training.material import Material
 from mimetic.training.rates import Rates
+
+
+class Trained(Protocol):
+    """What a part has learned alone: a run, or what stands for one."""
+
+    def network(self) -> Network:
+        """Give the network."""
 
 
 class Trainer:
     """Trains one recipe with one seed, an epoch at a time, and keeps the network of the best."""
 
     def __init__(
-        self, recipe: Recipe, material: Material, before: Sequence[Run], seed: int, device: torch.device
+        self, recipe: Recipe, material: Material, before: Sequence[Trained], seed: int, device: torch.device
     ) -> None:
         self.recipe, self.material, self.device = recipe, material, device
         self.history: list[Json] = []
@@ -42,15 +50,15 @@ class Trainer:
         """How this stage is trained."""
         return self.recipe.fit
 
-    def _network(self, before: Sequence[Run]) -> Network:
+    def _network(self, before: Sequence[Trained]) -> Network:
         dims = [part.dim for part in self.material.parts]
         network = Network(self.recipe, dims, len(self.material.dataset.targets))
         for modality, branch in enumerate(network.branches):
             assert isinstance(branch, Branch)
             if before:
                 _take(branch, before[modality].network())
-            elif isinstance(branch.standardise, Standardise):
-                branch.standardise.fit(self.material.parts[modality], self.material.split.train.tolist())
+            else:
+                branch.fit(self.material.parts[modality], self.material.split.train.tolist())
         if self._frozen:
             network.branches.requires_grad_(requires_grad=False)
         return network.to(self.device)
@@ -65,10 +73,19 @@ class Trainer:
             groups.append({"params": branches, "lr": rate * self.recipe.adapt if self.recipe.before else rate})
         return torch.optim.AdamW(groups, lr=rate, weight_decay=self.fit.decay, fused=self.device.type != "mps")
 
+    def rates(self, optimiser: torch.optim.Optimizer) -> Rates:
+        """Give what moves the optimiser's rates, and ends the training."""
+        return Rates(optimiser, self.fit, steps=self.steps_an_epoch)
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """How many steps one epoch has."""
+        return len(self._steps(self.material.split.train))
+
     def epochs(self) -> Iterator[Json]:
         """Train, and give each epoch's line of history."""
         optimiser = self.optimiser()
-        rates = Rates(optimiser, self.fit, steps=len(self._steps(self.material.split.train)))
+        rates = self.rates(optimiser)
         for epoch in range(1, self.fit.epochs + 1):
             loss = self._epoch(optimiser, rates)
             line = {"epoch": epoch, "loss": loss, "rate": optimiser.param_groups[0]["lr"], **self._validate()}
@@ -93,6 +110,8 @@ class Trainer:
             rates.step()
             batch = make_batch(self.material.parts, clips, self.device, keep=self._kept(clips))
             loss = self._loss(self._labels[torch.from_numpy(clips).to(self.device)], self.network(batch))
+            if self.fit.penalty:
+                loss = loss + self.fit.penalty * sum(w.square().sum() for w in learning if w.ndim > 1)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(learning, self.fit.max_norm)

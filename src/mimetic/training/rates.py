@@ -7,6 +7,7 @@ import math
 import torch
 
 from mimetic.recipes import Fit
+from mimetic.records import Json
 
 IMPROVEMENT = 1e-4
 """What a validation score must gain to count as better."""
@@ -21,6 +22,23 @@ class Rates:
         self._step = 0
         self._best = -math.inf
         self._stale = self._waited = 0
+
+    @property
+    def state(self) -> Json:
+        """Where it stands, to be gone on from."""
+        return {
+            "full": self._full,
+            "step": self._step,
+            "best": self._best,
+            "stale": self._stale,
+            "waited": self._waited,
+        }
+
+    @state.setter
+    def state(self, told: Json) -> None:
+        self._full, self._step = told["full"], told["step"]
+        self._best, self._stale, self._waited = told["best"], told["stale"], told["waited"]
+        self._set(1.0)
 
     @property
     def stop(self) -> bool:
@@ -51,7 +69,7 @@ class Rates:
             group["lr"] = share * full
 
 
-def _cosine(step: int, *, warmup: int, end: int) -> float:
+def _cosine(step: int, *, warmup: float, end: int) -> float:
     """Give the share of the full rate: rising in a line to 1, then falling along half a cosine to 0."""
     if step < warmup:
         return (step + 1) / warmup

@@ -35,8 +35,6 @@ In others the fill leaks through the mask (ConvBERT's convolutions, FNet, BigBir
 SHORTEST = 16
 """Tokens; texts up to it, and up to each doubling of it, share batches."""
 
-DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-
 
 class Sentences:
     """A text encoder, its tokens pooled.
@@ -152,29 +150,35 @@ class SentenceModel:
     """A text encoder on its device: tokens in, one row each out."""
 
     def __init__(self, network: Any, *, pooling: str, precision: str) -> None:
-        self._network = network
+        self.network = network
         self._pool = POOLINGS[pooling]
         self._precision = precision
         self._padding = getattr(network.config, "pad_token_id", None) or 0
 
     def __call__(self, batch: Sequence[Inputs]) -> list[Rows]:
         """Give each one's row."""
-        import torch
+        from mimetic.weights import computing
 
-        dtype = getattr(torch, DTYPES[self._precision])
-        texts = [torch.from_numpy(inputs.arrays["tokens"].astype(np.int64)) for inputs in batch]
-        mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(text) for text in texts], batch_first=True)
-        tokens = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=self._padding)
-        device = self._network.device
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32),
-        ):
-            rows = self._rows(tokens.to(device), mask.to(device)).float().cpu().numpy()
-        return [Rows(values=row[None]) for row in rows]
+        with computing(self.network.device, self._precision):
+            return [Rows(values=row.float().cpu().numpy()) for row in self.states(batch)]
+
+    def states(self, batch: Sequence[Inputs]) -> list[Tensor]:
+        """Give each one's row, ``(1, dim)``, with gradients."""
+        from torch import from_numpy, ones_like
+        from torch.nn.utils.rnn import pad_sequence
+
+        texts = [from_numpy(inputs.arrays["tokens"].astype(np.int64)) for inputs in batch]
+        mask = pad_sequence([ones_like(text) for text in texts], batch_first=True)
+        tokens = pad_sequence(texts, batch_first=True, padding_value=self._padding)
+        device = self.network.device
+        return list(self._rows(tokens.to(device), mask.to(device))[:, None])
+
+    def save(self, folder: Path) -> None:
+        """Write the network."""
+        self.network.save_pretrained(folder)
 
     def _rows(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        return self._pool(self._network(input_ids=tokens, attention_mask=mask)[0].float(), mask)
+        return self._pool(self.network(input_ids=tokens, attention_mask=mask)[0].float(), mask)
 
 
 class ScoredModel(SentenceModel):
@@ -191,10 +195,10 @@ class ScoredModel(SentenceModel):
     def _rows(self, tokens: Tensor, mask: Tensor) -> Tensor:
         import torch
 
-        logits = self._network(input_ids=tokens, attention_mask=mask).logits.float()
+        logits = self.network(input_ids=tokens, attention_mask=mask).logits.float()
         assert self._states is not None
         embedding, self._states = self._pool(self._states.float(), mask), None
-        config = self._network.config
+        config = self.network.config
         apart = config.problem_type == "multi_label_classification" or logits.shape[1] == 1
         return torch.cat([embedding, logits.sigmoid() if apart else logits.softmax(dim=1)], dim=1)
 

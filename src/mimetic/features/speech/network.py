@@ -9,7 +9,7 @@ is the transformer's input alone: its attention is masked, and all else in it is
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -33,6 +34,9 @@ less in wav2vec2-base, the same in a large one), and padding comes on top.
 
 HEAD = ("classifier.dense.weight", "classifier.dense.bias", "classifier.out_proj.weight", "classifier.out_proj.bias")
 """The regression head of audEERING's models."""
+
+OWN_HEAD = "head"
+"""The name of the head within the network."""
 
 
 def open_speech(folder: Path, *, precision: str, layers: tuple[int, ...], heads: bool, device: str) -> SpeechModel:
@@ -115,37 +119,53 @@ class SpeechModel:
         self._layers, self._head, self._heads, self._padding = layers, head, heads, padding
         self._front = Front(network.feature_extractor, dtype)
         network.feature_extractor = None
-        self._network = network.to(dtype)
+        self.network = network.to(dtype)
         network.feature_extractor = self._front
         network.encoder.pos_conv_embed = Positions(network.encoder.pos_conv_embed, self._front)
+        network.add_module(OWN_HEAD, head)  # it learns with the rest, where anything learns
 
     def __call__(self, batch: Sequence[Inputs]) -> list[Rows]:
         """Give the rows of every window, ``(time, dim)``, 50 a second."""
-        sounds = [torch.from_numpy(inputs.arrays["samples"]).to(self._network.device) for inputs in batch]
-        rows: dict[int, Rows] = {}
         with torch.inference_mode():
-            for run in runs([len(sound) for sound in sounds], self._padding):
-                rows |= zip(run, self._rows([sounds[i] for i in run]), strict=True)
-        return [rows[i] for i in range(len(batch))]
+            return [self._told(values, scores) for values, scores in self._each(batch)]
 
-    def _rows(self, sounds: Sequence[Tensor]) -> Iterator[Rows]:
+    def _told(self, values: Tensor, scores: Tensor | None) -> Rows:
+        named = () if self._head is None or scores is None else zip(self._head.names, scores.T, strict=True)
+        return Rows(values=values.cpu().numpy(), notes={name: note.contiguous().cpu().numpy() for name, note in named})
+
+    def states(self, batch: Sequence[Inputs]) -> list[Tensor]:
+        """Give the rows of every window, ``(time, dim)``, with gradients."""
+        return [values for values, _ in self._each(batch)]
+
+    def save(self, folder: Path) -> None:
+        """Write the network, with the names that the family gives its weights; and the head, as it came."""
+        state = self.network.state_dict().items()
+        weights = {_own_name(name): weight.contiguous() for name, weight in state if not name.startswith(OWN_HEAD)}
+        head = {} if self._head is None else self._head.named_weights
+        self.network.config.save_pretrained(folder)
+        save_file({**weights, **head}, folder / "model.safetensors", {"format": "pt"})
+
+    def _each(self, batch: Sequence[Inputs]) -> list[tuple[Tensor, Tensor | None]]:
+        """Give the rows of every window and, if there is a head, its scores of them."""
+        sounds = [torch.from_numpy(inputs.arrays["samples"]).to(self.network.device) for inputs in batch]
+        found: dict[int, tuple[Tensor, Tensor | None]] = {}
+        for run in runs([len(sound) for sound in sounds], self._padding):
+            found |= zip(run, self._rows([sounds[i] for i in run]), strict=True)
+        return [found[i] for i in range(len(batch))]
+
+    def _rows(self, sounds: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor | None]]:
         last, values = self._states(sounds)
-        notes: dict[str, Tensor] = {}
-        if self._head is not None:
-            scores = self._head(last)
-            notes = dict(zip(self._head.names, scores.movedim(2, 0).contiguous().cpu(), strict=True))
-            values = torch.cat([values, scores], dim=2) if self._heads else values
-        values = values.cpu()
+        scores = None if self._head is None else self._head(last)
+        values = torch.cat([values, scores], dim=2) if self._heads and scores is not None else values
         for i, length in enumerate(self._front.lengths):
-            facts = {name: note[i, :length].numpy() for name, note in notes.items()}
-            yield Rows(values=values[i, :length].numpy(), notes=facts)
+            yield values[i, :length], None if scores is None else scores[i, :length]
 
     def _states(self, sounds: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Give the output and the layers asked for, ``(window, time, dim)`` float32 each."""
         mask = pad_sequence([torch.ones_like(sound, dtype=torch.long) for sound in sounds], batch_first=True)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")  # WavLM's, of itself
-            given = self._network(
+            given = self.network(
                 sounds,  # not padded: `Front` takes them one by one
                 attention_mask=mask if len(sounds) > 1 else None,
                 output_hidden_states=bool(self._layers),
@@ -153,6 +173,13 @@ class SpeechModel:
         last = given.last_hidden_state.float()
         chosen = [given.hidden_states[layer].float() for layer in self._layers]
         return last, torch.stack(chosen).mean(dim=0) if chosen else last
+
+
+def _own_name(name: str) -> str:
+    """Give a weight's name in the family, without what was put around its convolutions."""
+    return name.replace("feature_extractor._convolutions.", "feature_extractor.").replace(
+        "pos_conv_embed._convolutions.", "pos_conv_embed."
+    )
 
 
 class Front(nn.Module):
@@ -175,11 +202,12 @@ class Positions(nn.Module):
 
     def __init__(self, convolutions: nn.Module, front: Front) -> None:
         super().__init__()
-        self._convolutions, self._front = convolutions, front
+        self._convolutions = convolutions
+        self._lengths: Callable[[], list[int]] = lambda: front.lengths  # the front itself is no part of this
 
     def forward(self, states: Tensor) -> Tensor:
         """Give ``(clip, time, dim)`` to be added to such."""
-        clips = zip(states, self._front.lengths, strict=True)
+        clips = zip(states, self._lengths(), strict=True)
         return pad_sequence([self._convolutions(clip[None, :length])[0] for clip, length in clips], batch_first=True)
 
 
@@ -190,6 +218,11 @@ class RegressionHead(nn.Module):
         super().__init__()
         self.names = tuple(names)
         self._weights = nn.ParameterList([weights[name].float() for name in HEAD])
+
+    @property
+    def named_weights(self) -> dict[str, Tensor]:
+        """Its weights by the names that a checkpoint has them by."""
+        return {name: weight.detach() for name, weight in zip(HEAD, self._weights, strict=True)}
 
     def forward(self, states: Tensor) -> Tensor:
         """Bring ``(window, time, dim)`` to ``(window, time, score)``."""

@@ -1,0 +1,272 @@
+"""The loop for pretrained encoders: a joint network and its clips in; the network of the best epoch out.
+
+The loss is over all predictions of a step together, however many clips go through the network at once: they all go
+through it without gradients first, then the gradient of the loss by each prediction goes back through each lot (Gao et
+al. 2021, arXiv:2101.06983). Every draw belongs to the seed and the step, so a training that was killed goes on from
+what it has last written down, and ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mimetic.finetuning.depth import groups
+from mimetic.finetuning.joint import Joint
+from mimetic.finetuning.settings import Tuning
+from mimetic.records import Dataset, Json, MimeticError
+from mimetic.scores import mixture, pearson
+from mimetic.splits import Split
+from mimetic.store import whole
+from mimetic.training.rates import Rates
+
+STATE = "state.safetensors"
+EVERY = 300.0
+"""Seconds after which a training writes down where it is, epochs aside."""
+
+Rows = NDArray[np.intp]
+
+
+class Tuner:
+    """Trains a joint network, a step at a time.
+
+    Parameters
+    ----------
+    dataset
+        whose labels it learns.
+    learn, judge
+        rows of the clips that are learned from, and of those that tell when to stop.
+    folder
+        where it writes down how far it is.
+    """
+
+    def __init__(
+        self,
+        joint: Joint,
+        tuning: Tuning,
+        dataset: Dataset,
+        *,
+        learn: Rows,
+        judge: Rows,
+        folder: Path,
+        seed: int,
+    ) -> None:
+        self.joint, self.tuning, self.seed = joint, tuning, seed
+        self.labels, self.targets = dataset.labels, dataset.targets
+        self.learn, self.judge, self._state = learn, judge, folder / STATE
+        self.history: list[Json] = []
+        self.best_epoch, self.step = 0, 0
+        self._loss = mixture(tuning.recipe.fit.loss)
+        known = self.labels[learn]
+        self._mean, self._deviation = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
+        self._optimiser = self._make_optimiser()
+        self._steps = max(1, round(len(learn) / tuning.recipe.fit.clips))
+        self._rates = Rates(self._optimiser, tuning.recipe.fit, steps=self._steps)
+        self._losses: list[float] = []
+        self._best = self._copied()
+        self._written = time.monotonic()
+
+    def _make_optimiser(self) -> torch.optim.AdamW:
+        fit = self.tuning.recipe.fit
+        own = [p for p in self.joint.network.parameters() if p.requires_grad]
+        found = [{"params": own, "lr": fit.rate, "weight_decay": fit.decay}]
+        for live in self.joint.living:
+            found += groups(live.network, self.tuning, fit.decay)
+        return torch.optim.AdamW(found, lr=fit.rate, fused=True)
+
+    @property
+    def learning(self) -> dict[str, nn.Parameter]:
+        """Every weight that learns, by its name."""
+        return {name: weight for name, weight in self.joint.named_parameters() if weight.requires_grad}
+
+    def _copied(self) -> dict[str, Tensor]:
+        return {name: weight.detach().clone() for name, weight in self.learning.items()}
+
+    # ------------------------------------------------------------------------------------------ steps
+
+    def run(self) -> Iterator[Json]:
+        """Train from where it is to the end; give each step that ended an epoch, as its line of history.
+
+        The weights are then those of the best epoch.
+        """
+        self._resume()
+        last = self.tuning.recipe.fit.epochs * self._steps
+        while self.step < last and not self._rates.stop:
+            self._losses.append(self._take_step())
+            self.step += 1
+            if self.step % self._steps == 0:
+                yield self._end_epoch()
+                self._write()
+            elif time.monotonic() - self._written > EVERY:
+                self._write()
+        with torch.no_grad():
+            for name, weight in self.learning.items():
+                weight.copy_(self._best[name])
+
+    def _take_step(self) -> float:
+        """Learn from the step's clips; give their loss."""
+        self.joint.train()
+        self._rates.step()
+        clips = self._clips_of(self.step)
+        lots = self._lots(clips)
+        scores = self._forward(lots, gradients=len(lots) == 1)
+        predicted = torch.cat(scores).detach().requires_grad_()
+        loss = self._cost(np.concatenate(lots), predicted)
+        (gradient,) = torch.autograd.grad(loss, predicted)
+        self._optimiser.zero_grad(set_to_none=True)
+        self._backward(lots, scores, gradient)
+        nn.utils.clip_grad_norm_(self.learning.values(), self.tuning.recipe.fit.max_norm)
+        self._optimiser.step()
+        return float(loss.detach())
+
+    def _forward(self, lots: Sequence[Rows], *, gradients: bool) -> list[Tensor]:
+        with torch.set_grad_enabled(gradients):
+            return [self._scores(lot, number) for number, lot in enumerate(lots)]
+
+    def _backward(self, lots: Sequence[Rows], scores: Sequence[Tensor], gradient: Tensor) -> None:
+        """Send the gradient by each prediction back; lots that went through without gradients go through again."""
+        parts = torch.tensor_split(gradient, np.cumsum([len(lot) for lot in lots]).tolist()[:-1])
+        for number, (lot, seen, part) in enumerate(zip(lots, scores, parts, strict=True)):
+            torch.autograd.backward(seen if seen.requires_grad else self._scores(lot, number), part)
+
+    def _clips_of(self, step: int) -> Rows:
+        epoch, number = divmod(step, self._steps)
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.learn)
+        return np.array_split(order, self._steps)[number]
+
+    def _lots(self, clips: Rows) -> list[Rows]:
+        """Cut clips into lots that go through together: clips that cost alike."""
+        order = np.argsort([self.joint.cost(clip) for clip in clips.tolist()], kind="stable")
+        return np.array_split(clips[order], math.ceil(len(order) / self.tuning.at_once))
+
+    def _keep(self, clips: Rows, lot: int) -> NDArray[np.bool_]:
+        """Draw which modalities each clip keeps: of those that it has, at least one."""
+        share, present = self.tuning.recipe.modality_dropout, self.joint.present[clips]
+        if not share or present.shape[1] == 1:
+            return np.ones_like(present)
+        draws = np.random.default_rng([self.seed, self.step, lot]).random(present.shape)
+        kept = draws >= share
+        kept[np.arange(len(clips)), np.where(present, draws, -1.0).argmax(axis=1)] = True
+        return kept
+
+    def _scores(self, clips: Rows, lot: int) -> Tensor:
+        """Score a lot; whatever is drawn on the way is drawn alike whenever this lot of this step is scored."""
+        with drawing([self.seed, self.step, lot]), self._precision():
+            scores: Tensor = self.joint(clips, self._keep(clips, lot))
+        return scores.float()
+
+    def _precision(self) -> torch.autocast:
+        reduced = self.tuning.precision == "bf16"
+        return torch.autocast(self.joint.device.type, dtype=torch.bfloat16, enabled=reduced)
+
+    def _cost(self, clips: Rows, predicted: Tensor) -> Tensor:
+        target = torch.from_numpy(self.labels[clips]).to(predicted)
+        if self.tuning.z_scored:
+            mean, deviation = (torch.from_numpy(each).to(predicted) for each in (self._mean, self._deviation))
+            deviation = torch.where(deviation > 0, deviation, 1.0)
+            target, predicted = (target - mean) / deviation, (predicted - mean) / deviation
+        cost: Tensor = self._loss(target, predicted)
+        return cost
+
+    # ------------------------------------------------------------------------------------------ epochs
+
+    def _end_epoch(self) -> Json:
+        epoch = self.step // self._steps
+        loss = float(np.mean(self._losses))
+        self._losses = []
+        if not math.isfinite(loss):
+            message = f"{self.tuning.recipe.name} has a loss of {loss} after epoch {epoch}"
+            raise MimeticError(message, remedy="Lower its rates.")
+        rate = self._optimiser.param_groups[0]["lr"]
+        self.history.append({"epoch": epoch, "loss": loss, "rate": rate, **self._judged()})
+        if self._rates.judge(self.history[-1]["mean_pearson"]):
+            self.best_epoch, self._best = epoch, self._copied()
+        return self.history[-1]
+
+    def _judged(self) -> Json:
+        """Score the clips that tell when to stop."""
+        values = pearson(self.labels[self.judge], self.predict(self.judge)).tolist()
+        by_target = {name: None if math.isnan(r) else r for name, r in zip(self.targets, values, strict=True)}
+        known = [value for value in by_target.values() if value is not None]
+        return {"mean_pearson": float(np.mean(known)) if known else None, "pearson": by_target}
+
+    def predict(self, clips: Rows) -> NDArray[np.float64]:
+        """Score clips with the weights as they are, ``(clip, target)``."""
+        self.joint.eval()
+        found = np.full(self.labels.shape, np.nan)
+        with torch.no_grad(), self._precision():
+            for lot in self._lots(clips):
+                found[lot] = self.joint(lot, np.ones_like(self.joint.present[lot])).double().cpu().numpy()
+        return found[clips]
+
+    # ----------------------------------------------------------------------------------------- resuming
+
+    def _write(self) -> None:
+        """Write down weights, optimiser and all that is known, in one file, whole or not at all."""
+        tensors = {f"weights.{name}": weight.detach() for name, weight in self.learning.items()}
+        tensors |= {f"best.{name}": weight for name, weight in self._best.items()}
+        for name, weight in self.learning.items():
+            tensors |= {f"adam.{key}.{name}": value for key, value in self._optimiser.state.get(weight, {}).items()}
+        told = {
+            "step": self.step,
+            "losses": self._losses,
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "rates": self._rates.state,
+        }
+        with whole(self._state) as beside:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, beside, {"state": json.dumps(told)})
+        self._written = time.monotonic()
+
+    def _resume(self) -> None:
+        if not self._state.is_file():
+            return
+        with safe_open(self._state, "pt", device=str(self.joint.device)) as file:
+            told = json.loads(file.metadata()["state"])
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        with torch.no_grad():
+            for name, weight in self.learning.items():
+                weight.copy_(stored[f"weights.{name}"])
+                if f"adam.step.{name}" in stored:  # a weight that nothing asks for has no gradient, and no such state
+                    adam = {key: stored[f"adam.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+                    self._optimiser.state[weight] = adam
+        self._best = {name: stored[f"best.{name}"] for name in self.learning}
+        self.step, self._losses, self.history = told["step"], told["losses"], told["history"]
+        self.best_epoch, self._rates.state = told["best_epoch"], told["rates"]
+
+
+@contextmanager
+def drawing(entropy: Sequence[int]) -> Iterator[None]:
+    """Draw from these numbers alone: dropout and layers left out, and time masked, which takes numpy's old state."""
+    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    before = np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(before)
+
+
+def split_inner(split: Split, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Cut the training clips into those that are learned from, and those that tell when to stop.
+
+    Where no share is set aside for that, the validation clips tell.
+    """
+    if not share:
+        return split.train, split.valid
+    order = np.random.default_rng([seed, 17]).permutation(split.train)
+    count = max(1, round(share * len(order)))
+    return np.sort(order[count:]), np.sort(order[:count])

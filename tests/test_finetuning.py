@@ -1,0 +1,358 @@
+"""Encoders that learn: alone, with others, in lots, after a kill; and what they may not judge."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import tiny_speech
+import tiny_text
+import tiny_vision
+from clips import write_clip
+from mimetic.extraction import extract
+from mimetic.features import feature
+from mimetic.finetuning import Tuning, alone, finetune, with_choices
+from mimetic.finetuning.folds import finetune_folds
+from mimetic.finetuning.live import Live
+from mimetic.finetuning.loop import Tuner
+from mimetic.finetuning.prepared import prepare
+from mimetic.prediction import predict
+from mimetic.recipes import Fit, Part, Recipe, get_recipe
+from mimetic.records import BadData, Clip, Dataset, Json, UsageError
+from mimetic.runs import Run
+from mimetic.stocktaking import merge
+from mimetic.store import Store
+from mimetic.training import train
+from mimetic.training.choosing import on_features
+from mimetic.tuned import read_tuned
+
+WORDS = ("so", "it", "goes", "on", "and", "a", "b", "c")
+FIT = Fit(epochs=2, clips=8, rate=1e-2, loss={"mse": 1.0, "pearson": 1.0}, schedule="cosine", warmup=0.5)
+STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_text.make_text(tmp_path_factory.mktemp("checkpoint") / "bert")
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that draws nothing while it learns."""
+    return tiny_text.make_text(tmp_path_factory.mktemp("checkpoint") / "still", **STILL)
+
+
+def said(clips: int = 40, *, silent: int = 0) -> Dataset:
+    """Clips whose labels count words; the first few have none."""
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(WORDS, draw.integers(2, 12))) for _ in range(clips)]
+    labels = np.array([[text.split().count("so") / 6, text.split().count("goes") / 6] for text in texts])
+    parts = ("train", "train", "train", "valid") * (clips // 4)
+    told = [None if i < silent else text for i, text in enumerate(texts)]
+    return Dataset(
+        name="said",
+        clips=tuple(Clip(id=f"{i:03d}", text=t, part=p) for i, (t, p) in enumerate(zip(told, parts, strict=True))),
+        targets=("so", "goes"),
+        labels=labels,
+    )
+
+
+def settings(checkpoint: Path, *, dropout: float = 0.1, **changes: object) -> Tuning:
+    key = feature(f"minilm+model={checkpoint}").key
+    recipe = alone(key, fit=FIT)
+    recipe = replace(recipe, options={"dropout": dropout})
+    return replace(Tuning(recipe=recipe, live=(key,), rate=1e-3, inner=0.2), **changes)  # type: ignore[arg-type]
+
+
+def tuned(tuning: Tuning, out: Path, dataset: Dataset | None = None, **more: object) -> Run:
+    return finetune(dataset or said(), tuning, Store(out / "features"), out, workers=0, **more)  # type: ignore[arg-type]
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    (folder,) = (path for path in (out / "encoders").iterdir() if not path.name.startswith("."))
+    return load_file(folder / "model.safetensors")
+
+
+def changed(before: Path, out: Path) -> set[str]:
+    old, new = load_file(before / "model.safetensors"), weights(out)
+    old = {name.removeprefix("wav2vec2."): weight for name, weight in old.items()}
+    return {name for name in new if not torch.equal(old[name], new[name])}
+
+
+# ------------------------------------------------------------------------------------------- the result
+
+
+def test_a_tuned_encoder_is_an_extractor_and_a_run(checkpoint: Path, tmp_path: Path) -> None:
+    run = tuned(settings(checkpoint), tmp_path)
+    record = read_tuned(Store(tmp_path / "features").folder(run.recipe.parts[0].feature))
+    assert record is not None
+    assert (record.split, record.seed, len(record.clips)) == ("2:1", 0, 30)
+    scores = predict(run, said().clips)
+    np.testing.assert_allclose(scores.values, run.outcome.predicted, atol=1e-5, rtol=0)
+    assert len(run.history) == 2
+    assert not list((tmp_path / ".tuning").glob("*/state*"))
+    assert tuned(settings(checkpoint), tmp_path).path == run.path
+
+
+def test_it_learns_what_the_frozen_one_does_not_know(checkpoint: Path, tmp_path: Path) -> None:
+    fit = replace(FIT, epochs=12)
+    tuning = replace(settings(checkpoint), recipe=replace(settings(checkpoint).recipe, fit=fit), rate=3e-3)
+    dataset = said(160)
+    learned = tuned(tuning, tmp_path / "a", dataset).outcome.part("valid")
+    frozen = tuned(replace(tuning, rate=0.0), tmp_path / "b", dataset).outcome.part("valid")
+    scores = [np.corrcoef(o.true[:, 0], o.predicted[:, 0])[0, 1] for o in (learned, frozen)]
+    assert scores[0] > scores[1] + 0.05, scores
+
+
+def test_clips_without_words_train_and_predict(checkpoint: Path, tmp_path: Path) -> None:
+    run = tuned(settings(checkpoint), tmp_path, said(silent=9))
+    assert np.isfinite(run.outcome.predicted).all()
+    assert not run.outcome.presence[:9].any()
+
+
+# ------------------------------------------------------------------------------------------- what learns
+
+
+def test_one_step_changes_what_should_learn_and_nothing_else(checkpoint: Path, tmp_path: Path) -> None:
+    tuned(settings(checkpoint, frozen=1), tmp_path)
+    names = changed(checkpoint, tmp_path)
+    assert any(name.startswith("encoder.layer.1.") for name in names)
+    assert not any(name.startswith(("embeddings", "encoder.layer.0.")) for name in names)
+
+
+def test_lora_leaves_all_but_the_attention_as_it_was(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    tuned(settings(checkpoint, rank=2), tmp_path)
+    names = changed(checkpoint, tmp_path)
+    assert names
+    assert all(name.endswith(("query.weight", "value.weight")) for name in names)
+
+
+def test_more_frozen_layers_than_there_are_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="2 layers"):
+        tuned(settings(checkpoint, frozen=3), tmp_path)
+
+
+@pytest.mark.parametrize("at_once", [3, 8])
+def test_lots_learn_what_the_whole_step_would(still: Path, tmp_path: Path, at_once: int) -> None:
+    whole = tuned(settings(still, dropout=0.0, at_once=8), tmp_path / "whole")
+    lots = tuned(settings(still, dropout=0.0, at_once=at_once), tmp_path / f"lots-{at_once}")
+    np.testing.assert_allclose(lots.outcome.predicted, whole.outcome.predicted, atol=1e-5, rtol=0)
+    for name, weight in weights(tmp_path / "whole").items():
+        if not name.endswith("key.bias"):  # it changes nothing, so that its gradient is what rounding leaves
+            torch.testing.assert_close(weights(tmp_path / f"lots-{at_once}")[name], weight, atol=2e-5, rtol=0)
+
+
+def test_activations_made_anew_change_nothing(checkpoint: Path, tmp_path: Path) -> None:
+    once = tuned(settings(checkpoint), tmp_path / "once")
+    anew = tuned(settings(checkpoint, recompute=True), tmp_path / "anew")
+    np.testing.assert_allclose(anew.outcome.predicted, once.outcome.predicted, atol=1e-5, rtol=0)
+
+
+# --------------------------------------------------------------------------------------------- stopping
+
+
+class Killed(BaseException):
+    """What a power cut looks like from inside."""
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_a_training_killed_at_any_step_ends_with_the_same_weights(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    whole = tuned(settings(checkpoint), tmp_path / "whole")
+    take = Tuner._take_step
+
+    def killed(self: Tuner) -> float:
+        if self.step == step:
+            raise Killed
+        return take(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tuner, "_take_step", killed)
+        patched.setattr("mimetic.finetuning.loop.EVERY", 0.0)
+        with pytest.raises(Killed):
+            tuned(settings(checkpoint), tmp_path / "killed")
+    steps: list[int] = []
+    monkeypatch.setattr(Tuner, "_take_step", lambda self: steps.append(self.step) or take(self))
+    resumed = tuned(settings(checkpoint), tmp_path / "killed")
+    assert steps[0] == step
+    np.testing.assert_array_equal(resumed.outcome.predicted, whole.outcome.predicted)
+    assert resumed.history == whole.history
+    for name, weight in weights(tmp_path / "whole").items():
+        assert torch.equal(weights(tmp_path / "killed")[name], weight)
+
+
+# ---------------------------------------------------------------------------------------------- judging
+
+
+def test_clips_that_an_encoder_has_learned_from_may_not_judge_it(checkpoint: Path, tmp_path: Path) -> None:
+    run = tuned(settings(checkpoint), tmp_path)
+    store, key = Store(tmp_path / "features"), run.recipe.parts[0].feature
+    recipe = replace(alone(key, fit=FIT), name="again")
+    assert train(said(), recipe, store, tmp_path / "runs").outcome is not None
+    merge([store], store := Store(tmp_path / "merged"))
+    with pytest.raises(BadData, match=r"of the 8 validation clips of split 4:1"):
+        train(said(), replace(recipe, split="4:1"), store, tmp_path / "runs")
+
+
+def test_each_clip_is_described_by_an_encoder_that_has_not_learned_from_it(still: Path, tmp_path: Path) -> None:
+    dataset, store = said(), Store(tmp_path / "features")
+    key = feature(f"minilm+normalise=false+model={still}").key
+    tuning = replace(settings(still), recipe=alone(key, fit=FIT), live=(key,))
+    made = finetune_folds(dataset, tuning, store, tmp_path, folds=3)
+    assert finetune_folds(dataset, tuning, store, tmp_path, folds=3).key == made.key
+    extract(dataset.clips, [made], store, workers=0)
+    each = [feature(f"minilm+normalise=false+model={made.checkpoint / f'fold-{fold}'}") for fold in range(3)]
+    extract(dataset.clips, each, store, workers=0)
+    records = [read_tuned(made.checkpoint / f"fold-{fold}") for fold in range(3)]
+    for clip in dataset.clips:
+        told = store[made.key][clip.id].values
+        others = np.stack([store[one.key][clip.id].values for one in each])
+        unseen = [fold for fold, record in enumerate(records) if record is not None and clip.id not in record.clips]
+        np.testing.assert_allclose(told, others[unseen].mean(axis=0), atol=1e-5)
+        assert len(unseen) == (1 if clip.part == "train" else 3)
+    with pytest.raises(BadData, match="split 4:1"):
+        train(dataset, replace(alone(made.key, fit=FIT), split="4:1"), store, tmp_path / "runs")
+
+
+def test_clips_of_the_same_words_are_in_one_fold(still: Path, tmp_path: Path) -> None:
+    dataset = said()
+    clips = tuple(replace(clip, text=dataset.clips[i % 8].text) for i, clip in enumerate(dataset.clips))
+    made = finetune_folds(replace(dataset, clips=clips), settings(still), Store(tmp_path), tmp_path, folds=3)
+    unseen = json.loads((made.checkpoint / "folds.json").read_text())["unseen"]
+    assert sum(map(len, unseen)) == len({name for names in unseen for name in names}) == 6
+
+
+# ------------------------------------------------------------------------------------- sound and pictures
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("clips")
+    kinds = [{}, {}, {"sound": False}, {"picture": False}, {}, {}, {}, {}]
+    paths = [write_clip(folder / f"{i}.mp4", seconds=0.5, seed=i, **kind) for i, kind in enumerate(kinds)]  # type: ignore[arg-type]
+    parts = ("train", "train", "train", "train", "train", "train", "valid", "valid")
+    return Dataset(
+        name="filmed",
+        clips=tuple(
+            Clip(id=str(i), path=path, text="so it goes"[: 2 + i], part=part)
+            for i, (path, part) in enumerate(zip(paths, parts, strict=True))
+        ),
+        targets=tuple("abcdef"),
+        labels=np.random.default_rng(0).random((8, 6)),
+    )
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("encoders")
+    return {
+        "text": f"gte-mlm+model={checkpoint}",
+        "affect": f"wav2vec2-affect+model={tiny_speech.make_affect(folder / 'affect')}",
+        "wavlm": f"wavlm+model={tiny_speech.make_speech(folder / 'wavlm', 'wavlm')}+rate=10",
+        "wav2vec2": f"wav2vec2+model={tiny_speech.make_speech(folder / 'wav2vec2')}",
+        "dinov2": f"dinov2-frame+model={tiny_vision.make_vision(folder / 'dinov2', 'dinov2')}",
+        "face": f"dinov2-face+model={tiny_vision.make_vision(folder / 'vit', 'vit')}",
+    }
+
+
+@pytest.mark.parametrize("name", ["affect", "wavlm", "wav2vec2", "dinov2", "face"])
+def test_what_learns_starts_as_what_is_extracted(
+    filmed: Dataset, encoders: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    wanted = feature(encoders[name])
+    store = Store(tmp_path / "features")
+    extract(filmed.clips, [wanted], store, workers=0, accepted=[wanted.name])
+    prepared = prepare(filmed.clips, wanted, tmp_path / "inputs")
+    extractor = wanted.make()
+    live = Live(wanted, extractor.load("cpu"), prepared, seconds=0.0, budget=extractor.budget).eval()
+    clips = np.flatnonzero(live.present)
+    assert 0 < len(clips) < len(filmed.clips)
+    for clip, track in zip(clips.tolist(), live(clips.tolist()), strict=True):
+        stored = store[wanted.key][filmed.clips[clip].id].measured
+        np.testing.assert_allclose(track.detach().numpy(), stored, atol=2e-3 if stored.dtype == np.float16 else 1e-4)
+
+
+@pytest.mark.parametrize("name", ["affect", "wavlm", "wav2vec2", "dinov2", "face"])
+def test_sound_and_pictures_learn_too(filmed: Dataset, encoders: dict[str, str], tmp_path: Path, name: str) -> None:
+    key = feature(encoders[name]).key
+    recipe = replace(alone(key, fit=replace(FIT, epochs=1, clips=3)), name=name)
+    tuning = Tuning(recipe=recipe, live=(key,), rate=1e-3, inner=0.0, at_once=2)
+    run = tuned(tuning, tmp_path, filmed, accepted=["wav2vec2-affect"])
+    assert changed(Path(key.partition("+model=")[2].partition("+")[0]), tmp_path)
+    scores = predict(run, filmed.clips, accepted=["wav2vec2-affect"])
+    np.testing.assert_allclose(scores.values, run.outcome.predicted, atol=1e-5, rtol=0)
+
+
+def test_several_learn_together_through_a_fusion(filmed: Dataset, encoders: dict[str, str], tmp_path: Path) -> None:
+    keys = [feature(encoders[name]).key for name in ("text", "affect", "dinov2")]
+    store = Store(tmp_path / "features")
+    extract(filmed.clips, [feature(keys[2])], store, workers=0)
+    recipe = Recipe(
+        name="together",
+        parts=(
+            Part(feature=keys[0], encoder="mean"),
+            Part(feature=keys[1], encoder="queried", options={"hidden": 16, "heads": 2}, seconds=0.3),
+            Part(feature=keys[2], encoder="queried", options={"hidden": 16, "heads": 2}),
+        ),
+        fusion="plain",
+        stages=1,
+        tokens="inputs",
+        modality_dropout=0.3,
+        fit=replace(FIT, epochs=1, clips=4),
+    )
+    tuning = Tuning(recipe=recipe, live=(keys[0], keys[1]), rate=1e-3, inner=0.0, at_once=2)
+    run = tuned(tuning, tmp_path, filmed, accepted=["wav2vec2-affect"])
+    assert len(list((tmp_path / "encoders").iterdir())) == 2
+    assert run.recipe.parts[2].feature == keys[2]
+    scores = predict(run, filmed.clips, accepted=["wav2vec2-affect"])
+    np.testing.assert_allclose(scores.values, run.outcome.predicted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "parameters"), [("taemi", 4_080_649), ("semantic-matters", 30_553_828)])
+def test_the_winners_systems_train_end_to_end(
+    filmed: Dataset, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, name: str, parameters: int
+) -> None:
+    folder, thin = tmp_path_factory.mktemp("wide"), {"num_hidden_layers": 1}
+    text = tiny_text.make_text(folder / "text", hidden_size=768, **thin)
+    speech = tiny_speech.make_affect(folder / "speech", hidden_size=1024, **thin)
+    face = tiny_vision.make_vision(folder / "face", hidden_size=768 if name == "taemi" else 1280, **thin)
+    told = [f"gte-mlm+model={text}", f"wav2vec2-affect+heads=true+model={speech}", f"vit-in21k-face+model={face}"]
+    recipe = on_features(get_recipe(name), {feature(each).name: feature(each).key for each in told})
+    recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, clips=4))
+    store = Store(tmp_path / "features")
+    extract(filmed.clips, [feature(recipe.parts[2].feature)], store, workers=0)
+    tuning = with_choices(recipe, ["gte-mlm", "wav2vec2-affect"], {"inner": 0.0, "at_once": 2, "z_scored": False})
+    run = tuned(tuning, tmp_path, filmed, accepted=["wav2vec2-affect"])
+    counted = run.config["parameters"]
+    tokens = counted.pop("missing tokens") if name == "semantic-matters" else 0
+    assert sum(counted.values()) == parameters, (counted, tokens)
+    assert np.isfinite(run.outcome.predicted).all()
+
+
+def test_nothing_is_masked_or_left_out_unless_it_is_said(filmed: Dataset, tmp_path: Path) -> None:
+    folder = tiny_speech.make_speech(tmp_path / "w", mask_time_prob=0.5, layerdrop=0.5, hidden_dropout=0.0)
+    told: list[Json] = []
+    for share in (0.0, 0.5):
+        key = feature(f"wav2vec2+model={folder}").key
+        tuning = Tuning(recipe=alone(key, fit=FIT), live=(key,), layer_drop=share, time_mask=share)
+        told.append(_config(tuning, filmed, tmp_path))
+    assert (told[0]["layerdrop"], told[0]["apply_spec_augment"]) == (0.0, False)
+    assert (told[1]["layerdrop"], told[1]["mask_time_prob"], told[1]["apply_spec_augment"]) == (0.5, 0.5, True)
+
+
+def _config(tuning: Tuning, dataset: Dataset, place: Path) -> Json:
+    from mimetic.finetuning.bench import _settle
+
+    network = feature(tuning.live[0]).make().load("cpu").network
+    _settle(network, tuning)
+    told: Json = network.config.to_dict()
+    return told
