@@ -48,5 +48,5 @@ clean:  ## remove what make made, data and runs excepted
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[dev,face,sentence,speed,vad,asr,prosody,web]'
+	$(PIP) --editable '.[dev,face,sentence,speed,vad,asr,prosody,lora,web]'
 	@touch .venv/core $@

@@ -26,7 +26,7 @@ from mimetic.datasets.table import open_clips
 from mimetic.devices import choose_device
 from mimetic.features import Feature
 from mimetic.licences import check_licences
-from mimetic.network import Network, score_tracks
+from mimetic.network import score_tracks
 from mimetic.reading import Taken, Through
 from mimetic.records import Clip, Dataset, Json, Scores, Track, UsageError
 from mimetic.runs import NETWORK, Run
@@ -109,15 +109,10 @@ def read(
         taken += results or []
         done += results is None
         progress(done, len(asked))
-    return gather(run, asked, taken)
-
-
-def gather(run: Run, clips: Sequence[Clip], taken: Sequence[Mapping[str, Taken]]) -> Reading:
-    """Put what was taken of each clip, for every feature of the run, as its network takes it."""
     features = zip(run.features, run.dims, strict=True)
     parts = tuple(Ragged([_whole(clip[f.key].track) for clip in taken], dim) for f, dim in features)
     reasons = [[clip[f.key].reason for f in run.features] for clip in taken]
-    return Reading(clips=tuple(clips), parts=parts, reasons=reasons)
+    return Reading(clips=asked, parts=parts, reasons=reasons)
 
 
 def _whole(track: Track | Spool | None) -> Track | None:
@@ -183,10 +178,10 @@ def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
     return tuple(found)
 
 
-def scores_of(run: Run, reading: Reading, network: Network | None = None) -> Scores:
-    """Score clips that have been read; ``network`` is the run's own, where it has been opened already."""
+def scores_of(run: Run, reading: Reading) -> Scores:
+    """Score clips that have been read."""
     clips, parts, reasons = reading.clips, reading.parts, reading.reasons
-    values = _values(run, parts, network)
+    values = _values(run, parts)
     presence = np.stack([part.lengths > 0 for part in parts], axis=1)
     told = [_told(run.features, has, why) for has, why in zip(presence, reasons, strict=True)]
     errors = [_error(clip, of) if not any(has) else None for clip, of, has in zip(clips, told, presence, strict=True)]
@@ -200,9 +195,9 @@ def scores_of(run: Run, reading: Reading, network: Network | None = None) -> Sco
     )
 
 
-def _values(run: Run, parts: tuple[Ragged, ...], network: Network | None) -> NDArray[np.float64]:
+def _values(run: Run, parts: tuple[Ragged, ...]) -> NDArray[np.float64]:
     if run.kind == NETWORK:
-        return score_tracks(network or run.network(), parts, np.arange(len(parts[0].values)), torch.device("cpu"))
+        return score_tracks(run.network(), parts, np.arange(len(parts[0].values)), torch.device("cpu"))
     return load_auto(run).predict(as_modalities(run.features, parts))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from mimetic.web.problems import Problem
 
-Ends = Annotated[list[float], Field(min_length=2, max_length=2)]
+Ends = Annotated[list[float | None], Field(min_length=2, max_length=2)]
 
 
 class Prediction(BaseModel):
@@ -103,10 +103,10 @@ class Epoch(BaseModel):
     """One epoch of a training."""
 
     epoch: int
-    loss: float | None
-    rate: float
-    mean_pearson: float | None
-    pearson: dict[str, float | None]
+    loss: float | None = None
+    rate: float | None = None
+    mean_pearson: float | None = None
+    pearson: dict[str, float | None] = {}
 
 
 class Training(BaseModel):
@@ -119,7 +119,13 @@ class Training(BaseModel):
     history: list[Epoch]
 
 
-class Interval(BaseModel):
+class Printed(BaseModel):
+    """What a command prints: all of it is handed on, whether or not it is described here."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Interval(Printed):
     """A value with its interval."""
 
     value: float | None
@@ -127,25 +133,15 @@ class Interval(BaseModel):
     high: float | None
 
 
-class Limit(BaseModel):
-    """What the labels' own noise leaves to be reached, and on how many clips that was judged."""
-
-    pearson: float | None
-    share: float | None
-    clips: int
-
-
-class TargetScore(BaseModel):
+class TargetScore(Printed):
     """One target's scores."""
 
     pearson: Interval
     ccc: float | None
     mae: float | None
-    spearman: float | None
-    limit: Limit | None
 
 
-class Evaluation(BaseModel):
+class Evaluation(Printed):
     """What ``mimetic evaluate --json`` prints."""
 
     recipe: str
@@ -153,19 +149,13 @@ class Evaluation(BaseModel):
     split: str
     part: str
     clips: int
-    groups: dict[str, int] | None
     seeds: list[int]
-    by_seed: list[float | None]
-    seed_spread: float | None
     note: str
-    warning: str
     mean_pearson: Interval
-    limit: float | None
     targets: dict[str, TargetScore]
-    undefined: dict[str, str]
 
 
-class Comparison(BaseModel):
+class Comparison(Printed):
     """What ``mimetic compare --json`` prints: first minus second, mean Pearson, paired."""
 
     difference: float | None

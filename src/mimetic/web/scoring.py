@@ -14,15 +14,17 @@ from threading import Lock
 from typing import Self
 
 from mimetic.assembling import Assembly
+from mimetic.batches import Ragged
 from mimetic.conveying import Models
 from mimetic.devices import choose_device
 from mimetic.features import Feature, features
 from mimetic.licences import check_licences
 from mimetic.parallel import Crew, End, Lost
-from mimetic.prediction import gather, scores_of
+from mimetic.prediction import Reading as Parts
+from mimetic.prediction import scores_of
 from mimetic.reading import Message, Taken
 from mimetic.records import Clip, ClipError, Scores, Track
-from mimetic.runs import Run
+from mimetic.runs import NETWORK, Run
 from mimetic.spools import Spool
 from mimetic.web.decoding import Facts, Reads
 from mimetic.web.limits import DECODING_SECONDS
@@ -73,7 +75,8 @@ class Desk:
 
     def __init__(self, run: Run, *, device: str = "auto", accepted: Collection[str] = ()) -> None:
         check_licences(run.features, accepted)
-        self.run, self.network = run, run.network()
+        self.run = run
+        self.network = run.network() if run.kind == NETWORK else None  # a mixture of models has none to look into
         self._strip = strip_like(run.features)
         everything = (*run.features, *(f for f in features(SIGNALS) if f not in run.features), self._strip)
         self._features = {f.key: f for f in everything}
@@ -164,7 +167,11 @@ class Desk:
         for feature in self.features:
             if feature.entry.modality in without:
                 taken[feature.key] = Taken(None, SWITCHED_OFF)
-        return scores_of(self.run, gather(self.run, [reading.clip], [taken]), self.network)
+        kept = {key: of.track if isinstance(of.track, Track) else None for key, of in taken.items()}
+        dims = zip(self.features, self.run.dims, strict=True)
+        parts = tuple(Ragged([kept[f.key]], dim) for f, dim in dims)
+        reasons = [[taken[f.key].reason for f in self.features]]
+        return scores_of(self.run, Parts(clips=(reading.clip,), parts=parts, reasons=reasons))
 
 
 def _in_memory(taken: Taken) -> Taken:

@@ -144,7 +144,7 @@ def run_as_json(run: Run) -> Json:
         "note": run.note,
         "modalities": list(run.recipe.modalities),
         "targets": list(run.targets),
-        "parameters": sum(run.config["parameters"].values()),
+        "parameters": sum(run.config.get("parameters", {}).values()),
         "best_epoch": run.config["best_epoch"],
         "epochs": len(run.history),
         "mean_pearson": best.get("mean_pearson"),

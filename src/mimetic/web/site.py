@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Self
 
-from mimetic import prediction
+from mimetic import calls
 from mimetic.console import finite
 from mimetic.records import Clip, Dataset, Json
 from mimetic.runs import runs_of
@@ -134,6 +134,6 @@ class Site:
 
 def told(reading: Reading, scores: Any) -> Json:
     """Give a clip's scores as ``mimetic predict --json`` does, without the path: it is this machine's own."""
-    (found,) = prediction.as_json([reading.clip], scores)
+    (found,) = calls.scored([reading.clip], scores, (), None)
     plain: Json = finite({**found, "path": None})
     return plain

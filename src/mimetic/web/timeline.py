@@ -59,9 +59,13 @@ class Windows:
 
 
 def windows_of(desk: Desk, reading: Reading) -> Windows | None:
-    """Score a clip window by window; ``None`` where it is too short, or nothing of it has time."""
+    """Score a clip window by window; ``None`` where it is too short, has no time, or the run is no network."""
     tracks = [reading.track(feature.key) for feature in desk.features]
-    if reading.seconds < SHORTEST or not any(track is not None and track.rate for track in tracks):
+    if (
+        desk.network is None
+        or reading.seconds < SHORTEST
+        or not any(track is not None and track.rate for track in tracks)
+    ):
         return None
     width = min(WIDTH, reading.seconds / 2)
     step = max(STEP, reading.seconds / (MOST - 1))
@@ -85,6 +89,7 @@ def windows_of(desk: Desk, reading: Reading) -> Windows | None:
 
 def _score(desk: Desk, tracks: Sequence[Sequence[Track | None]]) -> Floats:
     parts = tuple(Ragged(of, dim) for of, dim in zip(tracks, desk.run.dims, strict=True))
+    assert desk.network is not None
     return score_tracks(desk.network, parts, np.arange(len(tracks[0])), torch.device("cpu"))
 
 
@@ -117,7 +122,9 @@ def _kept(track: Track, rows: NDArray[np.bool_]) -> Track:
 
 def attention_of(desk: Desk, reading: Reading) -> dict[str, tuple[Floats, Floats]]:
     """Give, by modality, the times of the rows that were seen and the encoder's weight of each; where it has some."""
-    found = {}
+    found: dict[str, tuple[Floats, Floats]] = {}
+    if desk.network is None:
+        return found
     for place, part in enumerate(desk.run.recipe.parts):
         track = reading.track(desk.features[place].key)
         if part.encoder in ATTENDING and track is not None and track.rate and track.valid.any():
@@ -129,6 +136,7 @@ def attention_of(desk: Desk, reading: Reading) -> dict[str, tuple[Floats, Floats
 
 def _logits(desk: Desk, reading: Reading, place: int) -> Floats:
     """Listen to an encoder's ``score`` layer while the clip is scored: ``(row,)``."""
+    assert desk.network is not None
     branch = desk.network.branches[place]
     assert isinstance(branch, Branch)
     heard: list[torch.Tensor] = []
