@@ -61,10 +61,12 @@ others: they stand beside ours, and cannot be compared with them.
 The {size} twin, mean Pearson of six emotions; mean ± standard deviation over {seeds} seeds; then the test score of the
 seeds' mean predictions, with its 95 % interval over people. *Ceiling*: the best predictor that there is from these
 features, on the same test labels. *Linear*: the best linear head on what the features show. CPU minutes are for what
-the rows above had not trained yet. The rivals' extractors are not on the twin: {stand_ins}.
+the rows above had not trained yet. The rivals' extractors are not on the twin:
+{stand_ins}.
+
 Made by `{command}`.
 
-| recipe | split | validation | test | test, mean predictions | ceiling | share | linear | published | test | CPU min |
+| recipe | split | validation | test | mean predictions | ceiling | share | linear | published | its test | CPU min |
 |---|---|---|---|---|---|---|---|---|---|---|
 {rows}
 
@@ -246,11 +248,16 @@ def page(rows: Sequence[Json], compared: Mapping[str, Comparison], size: str, co
     return PAGE.format(
         size=size,
         seeds=len({seed for row in rows for seed in row["seeds"]}),
-        stand_ins=", ".join(f"`{instead}` stands for `{name}`" for name, instead in TAKEN.items()),
+        stand_ins=";\n".join(_stand_ins()),
         command=command,
         rows="\n".join(map(_row, rows)),
         compared="\n".join(_compared(name, found) for name, found in compared.items()),
     )
+
+
+def _stand_ins() -> Iterator[str]:
+    for instead in dict.fromkeys(TAKEN.values()):
+        yield f"`{instead}` stands for " + ", ".join(f"`{name}`" for name in TAKEN if TAKEN[name] == instead)
 
 
 def main(

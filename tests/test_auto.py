@@ -32,6 +32,7 @@ def made(clips: int, seed: int = 0, *, signal: float = 1.0) -> tuple[Modalities,
     return Modalities({"audio": sound, "face": face, "text": [f"{word} indeed" for word in words]}), labels
 
 
+@pytest.mark.slow
 def test_it_is_not_worse_than_its_best_part() -> None:
     clips, labels = made(250)
     model, _ = fit_auto(clips, labels)
@@ -40,6 +41,7 @@ def test_it_is_not_worse_than_its_best_part() -> None:
     assert compare(truth, model.predict(fresh), best.predict(fresh), resamples=500).low > -0.005
 
 
+@pytest.mark.slow
 def test_labels_without_a_meaning_give_an_interval_that_holds_zero() -> None:
     clips, labels = made(300, signal=0.0)
     model, _ = fit_auto(clips, labels)

@@ -100,6 +100,7 @@ def test_a_tuned_encoder_is_an_extractor_and_a_run(checkpoint: Path, tmp_path: P
     assert tuned(settings(checkpoint), tmp_path).path == run.path
 
 
+@pytest.mark.slow
 def test_it_learns_what_the_frozen_one_does_not_know(checkpoint: Path, tmp_path: Path) -> None:
     fit = replace(FIT, epochs=12)
     tuning = replace(settings(checkpoint), recipe=replace(settings(checkpoint).recipe, fit=fit), rate=3e-3)
