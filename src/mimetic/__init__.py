@@ -14,7 +14,7 @@ The house, in the order of the river (a module imports only from those above it)
     spools store stocktaking                             tracks on disk
     reading assembling conveying                         clips through decoders and models
     splits sharing batches datasets                      who trains; what clips share; tensors; who is in it
-    recipes network contributions                        what to train; its network; what each modality adds
+    recipes preparing branches network contributions     what to train; its network; what each modality adds
     evidence                                             how far a score can be trusted
     runs extraction imports transcription                a recipe's folder; clips into the store, or into words
     training finetuning                                  the loop; the loop for extractors themselves

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 class FusionEntry(Entry):
     """A fusion of ``(dims, targets, **options)``, and what it ``takes`` of each modality: ``vectors``, or ``scores``.
 
-    The scores are those of the modality's own head, as stage one trained it.
+    The scores are those of the modality's own head, as stage one trained it. One that ``judges`` also takes how sure
+    the detector was of each modality.
     """
 
     takes: str = "vectors"
+    judges: bool = False
 
 
 FUSIONS: dict[str, FusionEntry] = {
@@ -53,11 +55,27 @@ FUSIONS: dict[str, FusionEntry] = {
         about="a weighted mean of the modalities' scores, with weights of its own for each target",
         takes="scores",
     ),
+    "mean": FusionEntry(
+        target="mimetic.fusions.late:Mean",
+        about="the mean of the modalities' scores",
+        takes="scores",
+    ),
     "gate": FusionEntry(
         target="mimetic.fusions.late:Gate",
         about="as weights, but of each clip its own: from its scores, its length and what is missing",
         options={"hidden": 32},
         takes="scores",
+    ),
+    "quality": FusionEntry(
+        target="mimetic.fusions.quality:Quality",
+        about="a sum of what each modality says, gated by presence, length and the detector's confidence",
+        options={"hidden": 32, "dropout": 0.1},
+        judges=True,
+    ),
+    "tokens": FusionEntry(
+        target="mimetic.fusions.tokens:Tokens",
+        about="a small transformer over the modalities, a token each",
+        options={"width": 64, "layers": 2, "heads": 4, "dropout": 0.1},
     ),
 }
 
@@ -70,4 +88,11 @@ class Fusion(Protocol):
     """
 
     def __call__(self, vectors: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Fuse."""
+
+
+class JudgingFusion(Protocol):
+    """A fusion that also takes how sure detectors were, ``(clip, modality)``: 1 where none tells, 0 where missing."""
+
+    def __call__(self, vectors: Sequence[Tensor], lengths: Tensor, confidence: Tensor) -> Tensor:
         """Fuse."""
