@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from mimetic.batches import Ragged
 from mimetic.encoders import ENCODERS
 from mimetic.features import feature
-from mimetic.fusions import FUSIONS
+from mimetic.fusions import FUSIONS, Judging
 from mimetic.preparing import Principal, with_differences
 from mimetic.recipes import Part
-
 
 FEWEST = 1e-3
 """No share that a network starts at is nearer to 0 or 1."""
@@ -100,7 +99,7 @@ class Branch(nn.Module):
         entry = ENCODERS[part.encoder]
         options = {**entry.options, **part.options, **({"query_dim": query_dim} if entry.queried else {})}
         self.queried, self.weighs = entry.queried, entry.weighs
-        self.unit, self.noise, self.output = part.unit, part.noise, Output(part.output, targets)
+        self.unit, self.noise = part.unit, part.noise
         self.differences, self.rate = part.differences, feature(part.feature).rate if part.differences else 0.0
         dim *= 1 + part.differences
         self.standardise = Standardise(dim) if part.standardise else nn.Identity()
@@ -110,6 +109,7 @@ class Branch(nn.Module):
         self.out_dim: int = self.encoder.out_dim
         self.head: nn.Module | None = None
         if takes == "scores":
+            self.output = Output(part.output, targets)
             self.head = make_head(part, self.out_dim, targets)
             self.out_dim = targets
 
@@ -145,7 +145,11 @@ class Branch(nn.Module):
         if self.weighs:
             also.append(values.new_ones(values.shape[:2]) if quality is None else quality)
         vectors: Tensor = self.encoder(values, lengths, *also)
-        return vectors if self.head is None else self.output(self.head([vectors], lengths[:, None]))[0]
+        if self.head is None:
+            return vectors
+        sure = torch.ones_like(vectors[:, 0]) if quality is None else quality.sum(dim=1) / lengths
+        scores: Tensor = self.output(fuse(self.head, [vectors], lengths[:, None], sure[:, None]))[0]
+        return scores
 
 
 def make_head(part: Part, width: int, targets: int) -> nn.Module:
@@ -158,3 +162,10 @@ def make_fusion(name: str, options: Mapping[str, Any], widths: Sequence[int], ta
     entry = FUSIONS[name]
     made: nn.Module = entry.load()(widths, targets, **{**entry.options, **options})
     return made
+
+
+def fuse(fusion: nn.Module, vectors: Sequence[Tensor], lengths: Tensor, confidence: Tensor) -> Tensor:
+    """Fuse ``(clip, dim)`` vectors; ``lengths`` and ``confidence`` are ``(clip, modality)``, the latter for judges."""
+    also = [confidence] if isinstance(fusion, Judging) else []
+    fused: Tensor = fusion(vectors, lengths, *also)
+    return fused

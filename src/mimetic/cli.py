@@ -35,6 +35,7 @@ for command in (
     data.import_,
     data.transcribe,
     learning.train,
+    learning.ablate,
     learning.finetune,
     judging.evaluate,
     judging.compare,

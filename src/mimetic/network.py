@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from mimetic.batches import Batch, Ragged, make_batch
 from mimetic.branches import Branch as Branch
+from mimetic.branches import Output, fuse, make_fusion, make_head
 from mimetic.branches import Standardise as Standardise
-from mimetic.branches import Output, make_fusion, make_head
 from mimetic.fusions import FUSIONS
 from mimetic.recipes import Recipe
 
@@ -48,7 +48,7 @@ class Network(nn.Module):
         super().__init__()
         self.targets, self.output = targets, Output(recipe.output, targets)
         self.seconds = tuple(part.seconds for part in recipe.parts)
-        takes, self.judges = FUSIONS[recipe.fusion].takes, FUSIONS[recipe.fusion].judges
+        takes = FUSIONS[recipe.fusion].takes
         self.branches = nn.ModuleList()
         for part, dim in zip(recipe.parts, dims, strict=True):
             query_dim = self._branches[0].out_dim if len(self.branches) else 0
@@ -98,8 +98,8 @@ class Network(nn.Module):
         """Fuse the vectors of a batch; ``lengths`` are 0 where what the batch has is not to be seen."""
         if self.prior is not None:
             vectors = self.prior(vectors, batch, lengths)
-        also = [batch.confidence * (lengths > 0)] if self.judges else []
-        found: tuple[Tensor, Tensor | None] = self.output(self.fusion(vectors, lengths, *also))
+        raw = fuse(self.fusion, vectors, lengths, batch.confidence * (lengths > 0))
+        found: tuple[Tensor, Tensor | None] = self.output(raw)
         return found
 
     def _alone(self, vectors: Sequence[Tensor], batch: Batch) -> tuple[Tensor, ...]:
@@ -107,7 +107,8 @@ class Network(nn.Module):
             return tuple(vectors)
         both = zip(self.heads, vectors, self.outputs_alone, strict=True)
         return tuple(
-            output(head([vector], batch.lengths[:, i : i + 1]))[0] for i, (head, vector, output) in enumerate(both)
+            output(fuse(head, [vector], batch.lengths[:, i : i + 1], batch.confidence[:, i : i + 1]))[0]
+            for i, (head, vector, output) in enumerate(both)
         )
 
     def subsets(self, batch: Batch) -> Tensor:
@@ -163,9 +164,10 @@ class Prior(nn.Module):
         super().__init__()
         self.modality = next(number for number, part in enumerate(recipe.parts) if part.gives_prior)
         self.token = nn.Parameter(torch.full((PRIOR,), 0.5))
-        self.moves = nn.ModuleList(nn.Linear(PRIOR, width, bias=False) for width in widths)
-        for move in self.moves:
+        moves = [nn.Linear(PRIOR, width, bias=False) for width in widths]
+        for move in moves:
             nn.init.zeros_(move.weight)
+        self.moves = nn.ModuleList(moves)
 
     def forward(self, vectors: Sequence[Tensor], batch: Batch, lengths: Tensor) -> list[Tensor]:
         """Move the vectors; where ``lengths`` are 0 the token stands for the prior."""

@@ -25,8 +25,15 @@ def with_differences(values: Tensor, order: int, rate: float) -> Tensor:
     return torch.cat(columns, dim=-1)
 
 
+ROUNDING = 1e-6
+"""Variance of a direction, as a share of the largest, below which there is nothing in it but rounding."""
+
+
 class Principal(nn.Module):
-    """Rows in the directions in which they vary most, as fitted; the first columns until then."""
+    """Rows in the directions in which they vary most, each to deviation 1, as fitted; the first columns until then.
+
+    Where rows have fewer directions than are asked for, what is left of the columns is 0: rounding is not blown up.
+    """
 
     mean: Tensor
     axes: Tensor
@@ -51,11 +58,12 @@ class Principal(nn.Module):
         if not rows:
             return
         mean = total / rows
-        _, directions = torch.linalg.eigh(products / rows - torch.outer(mean, mean))
-        axes = directions.flip(1)[:, : self.out_dim]
+        variances, directions = torch.linalg.eigh(products / rows - torch.outer(mean, mean))
+        kept, axes = variances.flip(0)[: self.out_dim], directions.flip(1)[:, : self.out_dim]
+        scales = torch.where(kept > ROUNDING * kept[0].clamp_min(1e-30), kept.clamp_min(1e-30).rsqrt(), 0.0)
         largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
         self.mean.copy_(mean)
-        self.axes.copy_(axes * torch.where(largest < 0, -1.0, 1.0))
+        self.axes.copy_(axes * torch.where(largest < 0, -scales, scales))
 
     def forward(self, values: Tensor) -> Tensor:
         """Turn ``(..., dim)`` into ``(..., component)``."""

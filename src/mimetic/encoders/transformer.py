@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from mimetic.records import UsageError
+
 LONGEST = 10_000.0
 """The longest wavelength of the positions, over 2 pi, in rows."""
 
@@ -38,7 +40,8 @@ class Block(nn.Module):
     def forward(self, states: Tensor, own: Tensor) -> Tensor:
         """Go from ``(clip, time, width)`` to the same; ``own`` is ``(clip, time)`` bool, false in padding."""
         asked = self.ask(self.norms[0](states)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        seen = nn.functional.scaled_dot_product_attention(*asked, attn_mask=own[:, None, None])
+        query, key, value = asked.unbind()
+        seen = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=own[:, None, None])
         states = states + self.dropout(self.answer(seen.transpose(1, 2).flatten(2)))
         after: Tensor = states + self.dropout(self.think(self.norms[1](states)))
         return after
@@ -50,7 +53,7 @@ class Transformer(nn.Module):
     def __init__(self, dim: int, *, hidden: int, layers: int, heads: int, dropout: float) -> None:
         super().__init__()
         if hidden % heads:
-            raise ValueError(f"hidden is {hidden}, no multiple of {heads} heads")
+            raise UsageError(f"hidden is {hidden}, no multiple of {heads} heads", remedy="Change either.")
         self.out_dim = hidden
         self.enter = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, hidden))
         self.blocks = nn.ModuleList(Block(hidden, heads=heads, dropout=dropout) for _ in range(layers))
@@ -62,5 +65,5 @@ class Transformer(nn.Module):
         states = self.enter(values) + positions(values.shape[1], self.out_dim, values.device)
         for block in self.blocks:
             states = block(states, own)
-        rows = self.leave(states).masked_fill(~own[..., None], 0.0)
+        rows: Tensor = self.leave(states).masked_fill(~own[..., None], 0.0)
         return rows.sum(dim=1) / lengths[:, None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mimetic.records import Entry
 
@@ -16,12 +16,10 @@ if TYPE_CHECKING:
 class FusionEntry(Entry):
     """A fusion of ``(dims, targets, **options)``, and what it ``takes`` of each modality: ``vectors``, or ``scores``.
 
-    The scores are those of the modality's own head, as stage one trained it. One that ``judges`` also takes how sure
-    the detector was of each modality.
+    The scores are those of the modality's own head, as stage one trained it.
     """
 
     takes: str = "vectors"
-    judges: bool = False
 
 
 FUSIONS: dict[str, FusionEntry] = {
@@ -70,7 +68,6 @@ FUSIONS: dict[str, FusionEntry] = {
         target="mimetic.fusions.quality:Quality",
         about="a sum of what each modality says, gated by presence, length and the detector's confidence",
         options={"hidden": 32, "dropout": 0.1},
-        judges=True,
     ),
     "tokens": FusionEntry(
         target="mimetic.fusions.tokens:Tokens",
@@ -91,8 +88,11 @@ class Fusion(Protocol):
         """Fuse."""
 
 
-class JudgingFusion(Protocol):
-    """A fusion that also takes how sure detectors were, ``(clip, modality)``: 1 where none tells, 0 where missing."""
+@runtime_checkable
+class Judging(Protocol):
+    """A fusion that is also told how sure detectors were, ``(clip, modality)``: 1 where none tells, 0 if missing."""
+
+    judges: bool
 
     def __call__(self, vectors: Sequence[Tensor], lengths: Tensor, confidence: Tensor) -> Tensor:
         """Fuse."""

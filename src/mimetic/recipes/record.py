@@ -121,7 +121,7 @@ class Part:
     fit: Fit = Fit()
     output: str = "none"  # what is done to the scores of its own head
     differences: int = 0  # 1 adds how fast each column changes, 2 how fast that does, too
-    components: int = 0  # principal directions of the rows that are kept, fitted on the training clips; 0 for all
+    components: int = 0  # principal directions of the rows, each to deviation 1, by the training clips; 0: as they are
     crop: float = 0.0  # seconds of a clip that are seen in training, drawn anew each time; 0 for all of it
     masked: float = 0.0  # share of a clip's rows, at most, that one stretch takes away in training
     noise: float = 0.0  # deviation of what is added to every value in training, after all that prepares the rows
@@ -184,6 +184,9 @@ class Recipe:
         _at_least(0, self.adapt, "adapt")
         _share(self.modality_dropout, "modality_dropout")
         _one_of(OUTPUTS, self.output, "output")
+        if self.output == "hurdle" and FUSIONS[self.fusion].takes == "scores":
+            remedy = "Give its parts' own heads one: parts.0.output=hurdle."
+            raise UsageError(f"{self.name}: a fusion of scores cannot be a hurdle", remedy=remedy)
         _at_least(0, self.auxiliary, "auxiliary")
         if self.prior and not any(part.gives_prior for part in self.parts):
             remedy = "Take one with +heads=true, such as wav2vec2-affect+heads=true."

@@ -41,13 +41,17 @@ class Trainer:
 
     def _average(self) -> AveragedModel | None:
         """Give what keeps the moving average of the weights, if the recipe has one."""
-        decay = self.fit.average
-        return AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
+        if not (decay := self.fit.average):
+            return None
+        return AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
     @property
     def judged(self) -> Network:
         """The network that is judged and kept: that of the averaged weights, where they are averaged."""
-        return self.network if self._averaged is None else self._averaged.module
+        if self._averaged is None:
+            return self.network
+        assert isinstance(self._averaged.module, Network)
+        return self._averaged.module
 
     @property
     def fit(self) -> Fit:
@@ -110,7 +114,7 @@ class Trainer:
             if self.fit.penalty:
                 loss = loss + self.fit.penalty * sum(w.square().sum() for w in learning if w.ndim > 1)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(learning, self.fit.max_norm)
             optimiser.step()
             if self._averaged is not None:
@@ -142,13 +146,15 @@ class Trainer:
         """Draw which modalities each clip keeps: of those that it has, at least one; all tracks of it, or none."""
         if not self.recipe.modality_dropout or len(self.recipe.parts) == 1:
             return None
-        kinds = [part.modality for part in self.recipe.parts]
-        places = [list(dict.fromkeys(kinds)).index(kind) for kind in kinds]
-        draws = self._draw.random((len(clips), len(set(kinds))))[:, places]
+        kinds = list(dict.fromkeys(part.modality for part in self.recipe.parts))
+        places = [kinds.index(part.modality) for part in self.recipe.parts]
+        present = np.zeros((len(clips), len(kinds)), np.bool_)
+        for place, tracks in zip(places, self.material.parts, strict=True):
+            present[:, place] |= tracks.lengths[clips] > 0
+        draws = self._draw.random(present.shape)
         kept = draws >= self.recipe.modality_dropout
-        present = np.stack([part.lengths[clips] > 0 for part in self.material.parts], axis=1)
         kept[np.arange(len(clips)), np.where(present, draws, -1.0).argmax(axis=1)] = True
-        return kept
+        return kept[:, places]
 
     def _validate(self) -> Json:
         rows = self.material.split.valid
