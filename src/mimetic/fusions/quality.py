@@ -1,4 +1,4 @@
-"""How much a modality says hangs on how well it was seen: a gate on each modality's evidence, from signs of quality."""
+"""How much a modality says hangs on how well it was seen, and on who is missing: gates, and evidence that stands in."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ def signs_of(lengths: Tensor, confidence: Tensor) -> Tensor:
 
 
 class Quality(nn.Module):
-    """Each modality's evidence for each target is linear in its vector, and gated by the signs of all modalities.
+    """Each modality's evidence is linear in its vector, gated by the signs of all.
 
-    ``score = bias(signs) + sum over modalities of gate(signs) * linear(worth * vector)``; every gate is 1 at first, and
-    the evidence is nothing. With the signs given, what the modalities add sums to the score minus the bias.
+    ``score = bias(signs) + sum over modalities m of gate_m(signs) * (own_m + sum over missing k of instead_mk)``, where
+    ``own_m`` and ``instead_mk``, what m says in the place of k, are ``linear(worth_m * vector_m)``. Modalities that
+    repeat each other need that: with one of them gone, the other has to speak for both, and in other directions. At
+    first every gate is 1 and all evidence nothing. With the signs given, what the modalities add sums to the score
+    minus the bias.
 
     ``worth`` is a number for each column that all targets share. Under a penalty on all weights' squares the product
     costs what a group lasso would (Hoff 2017, "Lasso, fractional norm and structured sparsity"): a column that tells
@@ -35,7 +38,8 @@ class Quality(nn.Module):
 
     def __init__(self, dims: Sequence[int], targets: int, *, hidden: int, dropout: float) -> None:
         super().__init__()
-        evidence = [nn.Linear(dim, targets, bias=False) for dim in dims]
+        self.targets = targets
+        evidence = [nn.Linear(dim, len(dims) * targets, bias=False) for dim in dims]
         verdict = nn.Linear(hidden, (len(dims) + 1) * targets)
         for weight in (*(of.weight for of in evidence), verdict.weight, verdict.bias):
             nn.init.zeros_(weight)
@@ -43,12 +47,15 @@ class Quality(nn.Module):
         self.worth = nn.ParameterList(nn.Parameter(torch.full((1, dim), 0.5)) for dim in dims)
         self.dropout = nn.Dropout(dropout)
         self.judge = nn.Sequential(nn.Linear(SIGNS * len(dims), hidden), nn.GELU(), verdict)
-        self.shape = (len(dims) + 1, targets)
 
     def forward(self, vectors: Sequence[Tensor], lengths: Tensor, confidence: Tensor) -> Tensor:
         """Turn ``(clip, dim)`` vectors into ``(clip, target)``; ``confidence`` is ``(clip, modality)``, 0 to 1."""
-        each = zip(self.evidence, self.worth, vectors, strict=True)
-        evidence = [of(self.dropout(worth * vector)) for of, worth, vector in each]
-        judged = self.judge(signs_of(lengths, confidence).flatten(1)).unflatten(1, self.shape)
-        weighed = (torch.stack(evidence, dim=1) * (1.0 + judged[:, :-1])).sum(dim=1)
-        return torch.as_tensor(weighed + judged[:, -1])
+        missing = (lengths == 0).to(confidence.dtype)
+        judged = self.judge(signs_of(lengths, confidence).flatten(1)).unflatten(1, (-1, self.targets))
+        score = judged[:, -1]
+        for number, vector in enumerate(vectors):
+            said = self.evidence[number](self.dropout(self.worth[number] * vector)).unflatten(1, (-1, self.targets))
+            asked = missing.clone()
+            asked[:, number] = 1.0
+            score = score + (1.0 + judged[:, number]) * (asked[..., None] * said).sum(dim=1)
+        return torch.as_tensor(score)

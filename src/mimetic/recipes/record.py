@@ -234,6 +234,14 @@ class Recipe:
         return plain
 
 
+def chosen(recipe: Recipe) -> list[str]:
+    """Name the later settings that a recipe has chosen, whatever of it they are of."""
+    places: tuple[object, ...] = (recipe, recipe.fit, *recipe.parts)
+    return [
+        name for name, idle in LATER.items() if any(hasattr(at, name) and getattr(at, name) != idle for at in places)
+    ]
+
+
 def _forget_unused(choices: Json) -> None:
     """Leave out what came later and is not chosen: runs from before keep their signatures."""
     for name in LATER.keys() & choices.keys():
