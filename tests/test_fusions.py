@@ -216,3 +216,19 @@ def test_two_tracks_of_one_modality_are_told_apart() -> None:
         parts=tuple(Part(feature=name, encoder="mean") for name in ("gte", "wav2vec2", "wav2vec2-affect")),
     )
     assert made.modalities == ("text", "audio: wav2vec2", "audio: wav2vec2-affect")
+
+
+@every_fusion
+@pytest.mark.parametrize("tokens", TOKENS)
+def test_the_first_modality_may_ask_the_others_under_any_fusion(fusion: str, tokens: str) -> None:
+    asked = {"encoder": "queried", "options": {"hidden": 8, "heads": 2, "dropout": 0.0}}
+    made = recipe(fusion, tokens=tokens, auxiliary=0.3)
+    made = replace(made, parts=(made.parts[0], *(replace(part, **asked) for part in made.parts[1:])))
+    net, parts = network(made), tracks()
+    together = score_tracks(net, parts, np.arange(CLIPS), CPU)
+    alone = np.concatenate([score_tracks(net, parts, np.array([clip]), CPU) for clip in range(CLIPS)])
+    np.testing.assert_allclose(alone, together, atol=1e-5, rtol=0)
+    without = score_tracks(net, tracks(0), np.arange(CLIPS), CPU)
+    assert np.isfinite(without).all()
+    added = contributions(net, parts, np.arange(CLIPS), CPU)
+    np.testing.assert_allclose(added.base + added.values.sum(axis=1), together, atol=1e-5)

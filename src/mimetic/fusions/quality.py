@@ -24,7 +24,7 @@ class Quality(nn.Module):
     """Each modality's evidence is linear in its vector, gated by the signs of all.
 
     ``score = bias(signs) + sum over modalities m of gate_m(signs) * (own_m + sum over missing k of instead_mk)``, where
-    ``own_m`` and ``instead_mk``, what m says in the place of k, are ``linear(worth_m * vector_m)``. Modalities that
+    ``own_m`` and ``instead_mk``, what m says in the place of k, are ``linear_mk(worth_mk * vector_m)``. Modalities that
     repeat each other need that: with one of them gone, the other has to speak for both, and in other directions. At
     first every gate is 1 and all evidence nothing. With the signs given, what the modalities add sums to the score
     minus the bias.
@@ -39,12 +39,11 @@ class Quality(nn.Module):
     def __init__(self, dims: Sequence[int], targets: int, *, hidden: int, dropout: float) -> None:
         super().__init__()
         self.targets = targets
-        evidence = [nn.Linear(dim, len(dims) * targets, bias=False) for dim in dims]
         verdict = nn.Linear(hidden, (len(dims) + 1) * targets)
-        for weight in (*(of.weight for of in evidence), verdict.weight, verdict.bias):
-            nn.init.zeros_(weight)
-        self.evidence = nn.ModuleList(evidence)
-        self.worth = nn.ParameterList(nn.Parameter(torch.full((1, dim), 0.5)) for dim in dims)
+        nn.init.zeros_(verdict.weight)
+        nn.init.zeros_(verdict.bias)
+        self.evidence = nn.ParameterList(nn.Parameter(torch.zeros(len(dims), dim, targets)) for dim in dims)
+        self.worth = nn.ParameterList(nn.Parameter(torch.full((len(dims), dim), 0.5)) for dim in dims)
         self.dropout = nn.Dropout(dropout)
         self.judge = nn.Sequential(nn.Linear(SIGNS * len(dims), hidden), nn.GELU(), verdict)
 
@@ -53,9 +52,9 @@ class Quality(nn.Module):
         missing = (lengths == 0).to(confidence.dtype)
         judged = self.judge(signs_of(lengths, confidence).flatten(1)).unflatten(1, (-1, self.targets))
         score = judged[:, -1]
-        for number, vector in enumerate(vectors):
-            said = self.evidence[number](self.dropout(self.worth[number] * vector)).unflatten(1, (-1, self.targets))
+        for number, (vector, worth, evidence) in enumerate(zip(vectors, self.worth, self.evidence, strict=True)):
             asked = missing.clone()
             asked[:, number] = 1.0
+            said = torch.einsum("cd,kdt->ckt", self.dropout(vector), worth[..., None] * evidence)
             score = score + (1.0 + judged[:, number]) * (asked[..., None] * said).sum(dim=1)
         return torch.as_tensor(score)

@@ -97,20 +97,20 @@ ROWS: tuple[Recipe, ...] = (
     _single(_SINGLES[1], 129, 1_420, 128),
     _single(_SINGLES[2], 129, 1_420, 128),
     _single(_SINGLES[3], 65, 972, 64),
-    replace(FUSION, parameters={**_SIZES, "fusion": 10_840, "missing tokens": 512}),
+    replace(FUSION, parameters={**_SIZES, "fusion": 11_864, "missing tokens": 512}),
     replace(
         FUSION,
         name="ours.fusion+motion",
         parts=(*PARTS, MOTION),
         about="ours.fusion and motion",
-        parameters={**_SIZES, "motion": 65, "fusion": 15_806, "missing tokens": 576},
+        parameters={**_SIZES, "motion": 65, "fusion": 17_534, "missing tokens": 576},
     ),
     replace(
         FUSION,
         name="ours.fusion-4:1",
         split="4:1",
         about="ours.fusion on four fifths of all labelled clips",
-        parameters={**_SIZES, "fusion": 10_840, "missing tokens": 512},
+        parameters={**_SIZES, "fusion": 11_864, "missing tokens": 512},
     ),
     replace(
         TOKENS,
