@@ -68,7 +68,7 @@ def test_what_stands_in_the_padding_changes_nothing(name: str) -> None:
     entry = ENCODERS[name]
     torch.manual_seed(0)
     asking = {"query_dim": 5} if entry.queried else {}
-    query = [torch.randn(3, 5)] if entry.queried else []
+    query = [torch.randn(3, 5)] if entry.queried else [torch.rand(3, 9)] if entry.weighs else []
     encoder = entry.load()(DIM, **entry.options, **asking).eval()
     lengths = torch.tensor([3, 9, 1])
     values = torch.randn(3, 9, DIM)

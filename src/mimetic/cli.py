@@ -36,6 +36,7 @@ for command in (
     data.import_,
     data.transcribe,
     learning.train,
+    learning.ablate,
     learning.finetune,
     learning.refit,
     judging.evaluate,
