@@ -34,7 +34,7 @@ class Projection(nn.Sequential):
     """LayerNorm, Linear, GELU, Dropout, LayerNorm: ``(clip, dim)`` to ``(clip, hidden)``.
 
     ``gain`` is where the first norm's scale starts. Below 1 the layer's inputs are small, and its weights have to grow
-    before they fit one clip's noise: worth choosing where there are more columns than a few thousand clips can tell apart.
+    before they fit one clip's noise: worth choosing where there are more columns than a few clips can tell apart.
     """
 
     def __init__(self, dim: int, *, hidden: int, dropout: float, gain: float) -> None:
