@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
 
-from mimetic import __version__
 from mimetic.commands import data, judging, keeping, learning, serving, using
 from mimetic.commands.arguments import STOPPED, WRONG_CALL
 from mimetic.records import MimeticError, UsageError
@@ -59,7 +59,7 @@ app.add_typer(keeping.store, name="store")
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mimetic {__version__}")
+        typer.echo(f"mimetic {version_of('mimetic')}")
         raise typer.Exit
 
 
