@@ -23,6 +23,7 @@ The house, in the order of the river (a module imports only from those above it)
     evaluation comparing ablation cutting slicing        runs become numbers; side by side; by kinds of clips
     modalities ridge pooling stacking                    clips as arrays; lines through them; many models as one
     fitting auto sentences automatic                     recipes on arrays; all that the data allow, mixed; as a run
+    inner spaces sweeping                                clips held in turn; what to vary; the search for settings
     prediction stressing                                 raw clips in, scores out; what harms them
     plots pictures panels report                         figures; one HTML page
     auditing                                             what is wrong with a data set

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from mimetic.commands import data, judging, keeping, learning, serving, using
+from mimetic.commands import data, judging, keeping, learning, searching, serving, using
 from mimetic.commands.arguments import STOPPED, WRONG_CALL
 from mimetic.records import MimeticError, UsageError
 
@@ -37,6 +37,7 @@ for command in (
     data.transcribe,
     learning.train,
     learning.ablate,
+    searching.sweep,
     learning.finetune,
     learning.refit,
     judging.evaluate,
