@@ -120,7 +120,7 @@ def _try(plan: Plan, trial: Trial) -> None:
         study.tell(trial, state=TrialState.FAIL)
         return
     if len(scores) < len(plan.inner.shelves):
-        study.tell(trial, float(np.mean(scores)), state=TrialState.PRUNED)
+        study.tell(trial, state=TrialState.PRUNED)
         return
     trial.set_user_attr(WHOLE, value=True)
     if trial.user_attrs[UNCHANGED]:
