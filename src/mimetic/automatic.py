@@ -140,8 +140,8 @@ def train_automatically(
         signature=signature,
         facts=_facts(recipe, material, model, arrays, column),
         weights={name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()},
-        history=[_line(material, predicted)],
-        outcome=_outcome(material, predicted),
+        history=[history_line(material, predicted)],
+        outcome=outcome_of(material, predicted),
         members=config["members"],
     )
 
@@ -164,7 +164,7 @@ def _facts(
     }
 
 
-def _line(material: Material, predicted: Floats) -> Json:
+def history_line(material: Material, predicted: Floats) -> Json:
     """Give its one line of history: what is left of the labels' variance out of fold, and the validation scores."""
     train, valid, labels = material.split.train, material.split.valid, material.dataset.labels
     left = np.nanmean((labels[train] - predicted[train]) ** 2, axis=0) / np.nanvar(labels[train], axis=0)
@@ -177,7 +177,7 @@ def _line(material: Material, predicted: Floats) -> Json:
     return {"epoch": 1, "loss": float(np.nanmean(left)), "rate": 0.0, "mean_pearson": mean, "pearson": by_target}
 
 
-def _outcome(material: Material, predicted: Floats) -> Outcome:
+def outcome_of(material: Material, predicted: Floats) -> Outcome:
     """Give what it says of every clip: of the training clips, what it says without having seen them."""
     dataset = material.dataset
     return Outcome(

@@ -38,6 +38,7 @@ for command in (
     learning.train,
     learning.ablate,
     searching.sweep,
+    searching.stack,
     learning.finetune,
     learning.refit,
     judging.evaluate,

@@ -23,7 +23,6 @@ from mimetic.records import Json
 from mimetic.slicing import Rescue, Slice, Sliced
 from mimetic.stocktaking import Holding
 from mimetic.stressing import Stressed
-from mimetic.sweeping.found import Sweep
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where no terminal says how wide it is."""
@@ -208,36 +207,6 @@ def print_ablation(found: Ablation) -> None:
     print_table(SWITCHED, [switch_cells(switch) for switch in found.switches], title=title)
     print_lines(*(f"not tried: {reason}" for reason in found.passed_over.values()))
     print_lines(found.note or None)
-
-
-MOST = 10
-"""Trials that are printed; the file has them all."""
-
-
-def print_sweep(found: Sweep) -> None:
-    """Print the best trials, which settings matter, and how far the best is to be believed."""
-    rows = [
-        (trial.number, figure(trial.score), " ".join(map(figure, trial.folds)), _told_settings(trial.settings))
-        for trial in found.trials[:MOST]
-    ]
-    counts = ", ".join(f"{count} {name}" for name, count in found.counts.items() if count)
-    title = f"{found.recipe} on {found.data}, inner folds by {found.by or 'clip'}; trials: {counts}"
-    print_table(["trial", "mean Pearson", "each fold", "settings"], rows, title=title)
-    shares = (f"{name} {share:.0%}" for name, share in found.importance.items())
-    print_lines(f"what matters: {', '.join(shares)}" if found.importance else None)
-    print_lines(*found.caution, found.note or None)
-
-
-def _told_settings(settings: Json) -> str:
-    if not settings:
-        return "the recipe as it stands"
-    return ", ".join(f"{name}={_short(value)}" for name, value in settings.items())
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return "+".join(f"{of:g} {name}" for name, of in value.items()) if isinstance(value, dict) else str(value)
 
 
 def print_slices(found: Sequence[Sliced]) -> None:

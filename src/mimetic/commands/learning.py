@@ -109,36 +109,46 @@ def train(
 def refit(
     run: RunFolder,
     data: Data,
-    out: Annotated[Path, typer.Option(help="Where the new run goes.")] = Path("refits"),
+    out: Annotated[Path, typer.Option(help="Where the new runs go.")] = Path("refits"),
     store: StoreFolder = None,
     words: WordsFile = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Train a run once more, on all labelled clips, for as many epochs as were best. It has no validation score."""
+    """Train a run once more, on all labelled clips, for as many epochs as were best. It has no validation score.
+
+    Of a folder of runs, such as a recipe's seeds, each.
+    """
     from dataclasses import replace
 
     from mimetic import calls, console
     from mimetic.automatic import ABOUT, train_automatically
     from mimetic.datasets import open_dataset
     from mimetic.devices import choose_device
-    from mimetic.runs import Run
+    from mimetic.runs import runs_of
     from mimetic.splits import ALL
     from mimetic.training.material import Shelf
     from mimetic.training.refitting import refit as run_refit
 
-    opened, dataset = Run(run), calls.worded(open_dataset(data), words)
+    dataset = calls.worded(open_dataset(data), words)
     shelf, device = Shelf(dataset, calls.store_of(dataset, store)), choose_device(device)
     with console.bars() as bars:
-        if opened.kind in ABOUT:
-            recipe, tell = replace(opened.recipe, split=ALL), bars.status("training")
-            new = train_automatically(shelf, recipe, out, seed=opened.seed, device=device, tell=tell)
-        else:
-            new = run_refit(opened, shelf, out, device=device)
+        tell = bars.status("training")
+
+        def again(one: Run) -> Run:
+            if one.kind not in ABOUT:
+                return run_refit(one, shelf, out, device=device)
+            recipe = replace(one.recipe, split=ALL)
+            return train_automatically(shelf, recipe, out, seed=one.seed, device=device, tell=tell)
+
+        made = {str(one.path): again(one) for one in runs_of([run])}
     if as_json:
-        console.print_json({**calls.run_as_json(new), "refit_of": str(opened.path)})
+        told = [{**calls.run_as_json(new), "refit_of": of} for of, new in made.items()]
+        console.print_json(told[0] if str(run) in made else told)
     else:
-        console.print_lines(str(new.path), "no validation score: trained on all labelled clips")
+        console.print_lines(
+            *(str(new.path) for new in made.values()), "no validation score: trained on all labelled clips"
+        )
 
 
 def _print_runs(runs: Sequence[Run], *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import AsJson, Data, Device, StoreFolder, WordsFile
+from mimetic.commands.arguments import AsJson, Data, Device, RunFolders, StoreFolder, WordsFile
 
 Together = Annotated[
     str,
@@ -55,6 +55,7 @@ def sweep(
     from mimetic import calls, console
     from mimetic.datasets import open_dataset
     from mimetic.recipes import get_recipe, with_settings
+    from mimetic.showing import print_sweep
     from mimetic.spaces import default_space, read_space
     from mimetic.sweeping import Plan
     from mimetic.sweeping import sweep as run_sweep
@@ -81,4 +82,54 @@ def sweep(
     if as_json:
         console.print_json(found.as_json())
     else:
-        console.print_sweep(found)
+        print_sweep(found)
+
+
+def stack(
+    data: Data,
+    runs: RunFolders,
+    how: Annotated[
+        str,
+        typer.Option(help="choose (what is best on clips its weights have not seen), non-negative, ridge or mean."),
+    ] = "choose",
+    folds: Folds = 3,
+    groups: Together = "",
+    out: Annotated[Path, typer.Option(help="Where the run goes, and in inner/ what is trained for it.")] = Path("runs"),
+    store: StoreFolder = None,
+    words: WordsFile = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Mix runs into one: seeds by their mean, systems by weights from clips that they have not seen; calibrated.
+
+    Networks are trained anew on inner folds of the clips that train, to learn the weights; the runs stay as they are.
+    What comes out is a run like any other.
+    """
+    from contextlib import closing
+
+    from mimetic import calls, console
+    from mimetic.datasets import open_dataset
+    from mimetic.devices import choose_device
+    from mimetic.journal import Journal
+    from mimetic.mixing import stack_runs
+    from mimetic.runs import runs_of
+    from mimetic.showing import print_stack
+    from mimetic.training.material import Shelf
+
+    dataset = calls.worded(open_dataset(data), words)
+    shelf = Shelf(dataset, calls.needed_store(dataset, store))
+    with console.bars() as bars, closing(Journal(out / "inner")) as journal:
+        run = stack_runs(
+            runs_of(runs),
+            shelf,
+            out,
+            how=how,
+            folds=folds,
+            by=groups or None,
+            device=choose_device(device),
+            watch=calls.watch_with(bars.status("training"), journal),
+        )
+    if as_json:
+        console.print_json({**calls.run_as_json(run), "stack": run.config["stack"]})
+    else:
+        print_stack(run)
