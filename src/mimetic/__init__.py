@@ -17,7 +17,8 @@ The house, in the order of the river (a module imports only from those above it)
     recipes switching preparing branches network         what to train; one choice at a time; its network
     contributions                                        what each modality adds
     evidence                                             how far a score can be trusted
-    runs extraction imports transcription journal        a recipe's folder; clips into the store, or into words; epochs
+    runs extraction imports transcription                a recipe's folder; clips into the store, or into words
+    journal tracking                                     epochs, for those who follow
     training finetuning                                  the loop; the loop for extractors themselves
     submission ledger                                    the challenge's file
     evaluation comparing ablation cutting slicing        runs become numbers; side by side; by kinds of clips

@@ -29,6 +29,7 @@ from mimetic.sentences import EXTRACTOR, is_installed
 from mimetic.splits import OFFICIAL, RECUT, groups_of
 from mimetic.stacking import mean_defined
 from mimetic.store import Store
+from mimetic.training import Watch
 from mimetic.training.choosing import has_media
 from mimetic.training.material import Material, Shelf
 from mimetic.words import find_words
@@ -108,6 +109,7 @@ def train_automatically(
     seed: int = 0,
     device: str = "cpu",
     tell: Tell = lambda _text: None,
+    watch: Watch = lambda _recipe, _seed, _line: None,
 ) -> Run:
     """Fit what ``recipe_for`` gave, from features that are in the store; give the finished run.
 
@@ -134,13 +136,15 @@ def train_automatically(
     predicted = model.predict(clips)
     predicted[train] = fair
     config, arrays = model.saved()
+    line = history_line(material, predicted)
+    watch(recipe, seed, line)
     return write_run(
         out,
         recipe=recipe,
         signature=signature,
         facts=_facts(recipe, material, model, arrays, column),
         weights={name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()},
-        history=[history_line(material, predicted)],
+        history=[line],
         outcome=outcome_of(material, predicted),
         members=config["members"],
     )

@@ -18,6 +18,7 @@ from mimetic.commands.arguments import (
     Part,
     RunFolder,
     StoreFolder,
+    Tracked,
     WordsFile,
     Workers,
 )
@@ -46,6 +47,7 @@ def train(
     workers: Workers = None,
     device: Device = "auto",
     accept: Accept = "",
+    log: Tracked = "",
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe: its parts alone, then together. Features that are missing are extracted first.
@@ -81,7 +83,7 @@ def train(
         check_stored(one, dataset, place)
     for split in {one.split for one in chosen}:
         split_dataset(dataset, split)
-    with console.bars() as bars:
+    with console.bars() as bars, closing(Journal(out)) as journal, calls.tracker_of(log, out) as track:
         wanted = features(part.feature for one in chosen for part in one.parts)
         counter = bars.counter("extracting features")
         run_extraction(
@@ -93,16 +95,15 @@ def train(
             accepted=calls.names_in(accept),
             progress=counter,
         )
-        shelf, tell, journal = Shelf(dataset, place), bars.status("training"), Journal(out)
-        watch = calls.watch_with(tell, journal)
+        shelf, tell = Shelf(dataset, place), bars.status("training")
+        watch = calls.watch_with(tell, journal, track)
         runs = [
-            train_automatically(shelf, one, out, seed=seed, device=device, tell=tell)
+            train_automatically(shelf, one, out, seed=seed, device=device, tell=tell, watch=track)
             if one.name in ABOUT
             else train_on(shelf, one, out, seed=seed, device=device, watch=watch)
             for one in chosen
             for seed in numbers
         ]
-        journal.close()
     _print_runs(runs, as_json=as_json)
 
 
@@ -247,6 +248,7 @@ def finetune(
     workers: Workers = None,
     device: Device = "auto",
     accept: Accept = "",
+    log: Tracked = "",
     as_json: AsJson = False,
 ) -> None:
     """Train pretrained encoders on the labels: one with a head, or several at once through a fusion.
@@ -271,11 +273,11 @@ def finetune(
     tuning = with_choices(chosen, names, calls.read_settings(settings))
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
-    with console.bars() as bars, closing(Journal(out)) as journal:
+    with console.bars() as bars, closing(Journal(out)) as journal, calls.tracker_of(log, out) as track:
         told: dict[str, Any] = {
             "device": device,
             "accepted": calls.names_in(accept),
-            "watch": calls.watch_with(bars.status("training"), journal),
+            "watch": calls.watch_with(bars.status("training"), journal, track),
             "progress": bars.counter("reading clips"),
         }
         numbers = calls.read_seeds(seeds)
