@@ -115,7 +115,7 @@ class TensorBoard:
 class MLflow:
     """A folder of runs as MLflow keeps them, all of one experiment.
 
-    MLflow would rather have a database, which its small package cannot write; so it has to be told that files are meant.
+    MLflow would rather have a database, which its small package cannot write; so it is told that files are meant.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, seed: int) -> None:

@@ -57,7 +57,7 @@ def train(
     finished is not trained again, so that a training that was stopped goes on where it was.
     """
     from mimetic import calls, console
-    from mimetic.automatic import ABOUT, recipe_for, train_automatically
+    from mimetic.automatic import ABOUT, FLOOR, recipe_for, train_automatically
     from mimetic.datasets import open_dataset
     from mimetic.devices import choose_device
     from mimetic.extraction import extract as run_extraction
@@ -105,6 +105,8 @@ def train(
             for seed in numbers
         ]
     _print_runs(runs, as_json=as_json)
+    if not as_json and not any(out.glob(f"{FLOOR}-*")):
+        console.print_lines(f"the line to beat, in seconds: mimetic train {data} {FLOOR} --out {out}")
 
 
 def refit(
