@@ -159,6 +159,8 @@ def test_the_commands_stack_submit_and_refit_a_folder(tmp_path: Path, capsys: py
     made = json.loads(call(*stacked, "--json", capsys=capsys)[1])
     assert made["stack"]["chosen"] == "mean"
     assert call("evaluate", made["run"], capsys=capsys)[0] == 0
+    beside = ("stack", data, runs, "--folds", "2", "--out", runs)
+    assert [call(*beside, capsys=capsys)[0] for _ in range(2)] == [0, 0]
     (system,) = runs.glob("gte.mlp-*")
     refits = json.loads(call("refit", system, data, "--out", tmp_path / "refits", "--json", capsys=capsys)[1])
     assert [run["seed"] for run in refits] == [0, 1]

@@ -103,7 +103,7 @@ def stack(
     """Mix runs into one: seeds by their mean, systems by weights from clips that they have not seen; calibrated.
 
     Networks are trained anew on inner folds of the clips that train, to learn the weights; the runs stay as they are.
-    What comes out is a run like any other.
+    What comes out is a run like any other. Stacks in a folder of runs are passed over.
     """
     from contextlib import closing
 
@@ -112,7 +112,7 @@ def stack(
     from mimetic.devices import choose_device
     from mimetic.journal import Journal
     from mimetic.mixing import stack_runs
-    from mimetic.runs import runs_of
+    from mimetic.runs import STACK, runs_of
     from mimetic.showing import print_stack
     from mimetic.training.material import Shelf
 
@@ -120,7 +120,7 @@ def stack(
     shelf = Shelf(dataset, calls.needed_store(dataset, store))
     with console.bars() as bars, closing(Journal(out / "inner")) as journal:
         run = stack_runs(
-            runs_of(runs),
+            [run for run in runs_of(runs) if run.kind != STACK or run.path in runs],
             shelf,
             out,
             how=how,
