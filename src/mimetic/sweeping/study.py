@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,37 +39,42 @@ def claimed(plan: Plan, trials: int) -> Iterator[Trial | None]:
 
     locks = plan.out / LOCKS
     locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / "claim"):
-        study = open_study(plan)
-        _revive(study, locks)
-        held = [trial for trial in study.trials if trial.state.name == "RUNNING"]
-        trial = _ask(plan, study) if count_finished(study) + len(held) < trials else None
-        lock = None if trial is None else FileLock(locks / f"{study.study_name}.{trial.number}")
-        if lock is not None:
-            lock.acquire()
-    try:
+    with ExitStack() as until_done:
+        with FileLock(locks / "claim"):
+            study = open_study(plan)
+            _revive(study, locks)
+            in_hand = sum(trial.state.name == "RUNNING" for trial in study.get_trials(deepcopy=False))
+            trial = _ask(plan, study) if count_finished(study) + in_hand < trials else None
+            if trial is not None:
+                until_done.enter_context(_held(locks / f"{study.study_name}.{trial.number}"))
         yield trial
-    finally:
-        if lock is not None:
-            lock.release()
-            Path(lock.lock_file).unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Hold a lock, and leave no file behind.
+
+    Raises
+    ------
+    filelock.Timeout
+        if another process holds it.
+    """
+    from filelock import FileLock
+
+    with FileLock(path, timeout=0):
+        yield
+        path.unlink(missing_ok=True)
 
 
 def _revive(study: Study, locks: Path) -> None:
     """Put trials back whose process is no more, with the settings that they had."""
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
     from optuna.trial import TrialState
 
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-        lock = FileLock(locks / f"{study.study_name}.{trial.number}")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params, user_attrs={UNCHANGED: trial.user_attrs.get(UNCHANGED, False)})
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
+        with suppress(Timeout), _held(locks / f"{study.study_name}.{trial.number}"):
+            study.tell(trial.number, state=TrialState.FAIL)
+            study.enqueue_trial(trial.params, user_attrs={UNCHANGED: trial.user_attrs.get(UNCHANGED, False)})
 
 
 def _ask(plan: Plan, study: Study) -> Trial:
