@@ -25,7 +25,7 @@ from mimetic.auto import Auto, fit_auto
 from mimetic.auto.members import Member
 from mimetic.evidence.intervals import Interval, compare, interval
 from mimetic.modalities import Modalities
-from mimetic.sentences import is_installed, with_sentences
+from mimetic.sentences import is_installed, of_several, with_sentences
 from mimetic.stacking import deal_folds
 
 Floats = NDArray[np.float64]
@@ -85,7 +85,9 @@ def main(
     against: list[Against] = []
     for corpus in corpora(data):
         for settings in ("default", "sentence")[: 1 + is_installed()]:
-            clips = with_sentences(corpus.clips, ["text"]) if settings == "sentence" else corpus.clips
+            clips = corpus.clips
+            if settings == "sentence":
+                clips = with_sentences(clips, ["text"], of_several(clips))
             found, versus = measure(corpus, clips, settings)
             results += found
             against.append(versus)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from clips import write_layout
 from mimetic.auto import Auto, fit_auto, fit_floor
 from mimetic.automatic import AUTO, FLOOR, choose_split, recipe_for, train_automatically
 from mimetic.cli import main
@@ -16,7 +18,7 @@ from mimetic.evaluation import compare_runs, evaluate
 from mimetic.evidence.intervals import compare, interval
 from mimetic.modalities import Modalities
 from mimetic.prediction import predict_dataset
-from mimetic.records import BadRun, Json
+from mimetic.records import BadRun
 from mimetic.report import write_report
 from mimetic.runs import Run
 from mimetic.training.material import Shelf
@@ -130,12 +132,11 @@ def own_table(folder: Path, clips: int = 60) -> Path:
     return path
 
 
-def called(capsys: pytest.CaptureFixture[str], *words: str) -> Json:
+def called(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     with pytest.raises(SystemExit) as ended:
         main([*words, "--json"])
     assert ended.value.code == 0
-    told: Json = json.loads(capsys.readouterr().out)
-    return told
+    return json.loads(capsys.readouterr().out)
 
 
 def test_a_table_of_texts_is_trained_on_and_predicted_from_the_command_line(
@@ -144,12 +145,28 @@ def test_a_table_of_texts_is_trained_on_and_predicted_from_the_command_line(
     monkeypatch.setattr("mimetic.automatic.is_installed", lambda: False)
     table = own_table(tmp_path)
     assert choose_split(open_dataset(table)) == "1/5:person"
-    (run,) = called(capsys, "train", str(table), "auto", "--out", str(tmp_path / "runs"), "--workers", "0")  # type: ignore[misc]
+    (run,) = called(capsys, "train", str(table), "auto", "--out", str(tmp_path / "runs"), "--workers", "0")
     assert run["mean_pearson"] > 0.5
     new = tmp_path / "new.csv"
     new.write_text("id,text\na,merry\nb,gloomy\n")
     first, second = called(capsys, "predict", run["run"], str(new))
     assert (first["clip"], second["clip"]) == ("a", "b")
-    assert first["scores"]["warmth"] > second["scores"]["warmth"]  # type: ignore[index]
-    low, high = first["intervals"]["warmth"]  # type: ignore[index]
-    assert low < first["scores"]["warmth"] < high  # type: ignore[index]
+    assert first["scores"]["warmth"] > second["scores"]["warmth"]
+    low, high = first["intervals"]["warmth"]
+    assert low < first["scores"]["warmth"] < high
+
+
+@pytest.mark.slow
+def test_auto_is_submitted_and_refit_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mimetic.automatic.is_installed", lambda: False)
+    data = str(write_layout(tmp_path / "data", train=12, valid=5, test=3))
+    words = ("--out", str(tmp_path / "runs"), "--workers", "0", "--seeds", "0,1")
+    run, _ = called(capsys, "train", data, "auto", *words)
+    called(capsys, "submit", run["run"], data, "--out", str(tmp_path / "submission.csv"))
+    called(capsys, "check", str(tmp_path / "submission.csv"), data)
+    refits = called(capsys, "refit", str(Path(run["run"]).parent), data, "--out", str(tmp_path / "refits"))
+    assert [refit["seed"] for refit in refits] == [0, 1]
+    called(capsys, "submit", refits[0]["run"], data, "--out", str(tmp_path / "submission.csv"))
+    called(capsys, "check", str(tmp_path / "submission.csv"), data)

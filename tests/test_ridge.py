@@ -70,3 +70,16 @@ def test_held_out_predictions_do_not_know_their_own_labels() -> None:
     alphas, again = fit_ridge(values, changed, folds)
     same = np.isclose(alphas.alphas, fit_ridge(values, labels, folds)[0].alphas)
     np.testing.assert_allclose(again[folds == 2][:, same], predicted[folds == 2][:, same])
+
+
+def test_of_very_many_columns_one_fold_chooses_and_the_rest_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, labels, folds = made(150, 60)
+    labels[::7, 1] = np.nan
+    all_choose, predicted = fit_ridge(values, labels, folds)
+    monkeypatch.setattr(module, "WIDE", 50)
+    one_chooses, quickly = fit_ridge(values, labels, folds)
+    same = all_choose.alphas == one_chooses.alphas
+    assert same.any()
+    np.testing.assert_allclose(quickly[:, same], predicted[:, same], atol=1e-9)
+    np.testing.assert_allclose(one_chooses.weights[:, same], all_choose.weights[:, same], atol=1e-9)
+    assert np.isfinite(quickly).all()

@@ -17,17 +17,20 @@ The house, in the order of the river (a module imports only from those above it)
     recipes switching preparing branches network         what to train; one choice at a time; its network
     contributions                                        what each modality adds
     evidence                                             how far a score can be trusted
-    runs extraction imports transcription journal        a recipe's folder; clips into the store, or into words; epochs
+    runs extraction imports transcription                a recipe's folder; clips into the store, or into words
+    journal tracking                                     epochs, for those who follow
     training finetuning                                  the loop; the loop for extractors themselves
     submission ledger                                    the challenge's file
     evaluation comparing ablation cutting slicing        runs become numbers; side by side; by kinds of clips
     modalities ridge pooling stacking                    clips as arrays; lines through them; many models as one
     fitting auto sentences automatic                     recipes on arrays; all that the data allow, mixed; as a run
+    inner spaces sweeping mixing                         clips held in turn; the search for settings; runs as one
     prediction stressing                                 raw clips in, scores out; what harms them
     plots pictures panels report                         figures; one HTML page
     auditing                                             what is wrong with a data set
     estimator                                            the river for arrays: scikit-learn's conventions
     demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
+    showing                                              what searches and stacks are, in the terminal
     hub                                                  a run on its way to or from the hub
     calls                                                what the words of a call mean
     web                                                  the page, and the HTTP interface under it

@@ -29,6 +29,7 @@ from mimetic.sentences import EXTRACTOR, is_installed
 from mimetic.splits import OFFICIAL, RECUT, groups_of
 from mimetic.stacking import mean_defined
 from mimetic.store import Store
+from mimetic.training import Watch
 from mimetic.training.choosing import has_media
 from mimetic.training.material import Material, Shelf
 from mimetic.words import find_words
@@ -108,6 +109,7 @@ def train_automatically(
     seed: int = 0,
     device: str = "cpu",
     tell: Tell = lambda _text: None,
+    watch: Watch = lambda _recipe, _seed, _line: None,
 ) -> Run:
     """Fit what ``recipe_for`` gave, from features that are in the store; give the finished run.
 
@@ -134,14 +136,16 @@ def train_automatically(
     predicted = model.predict(clips)
     predicted[train] = fair
     config, arrays = model.saved()
+    line = history_line(material, predicted)
+    watch(recipe, seed, line)
     return write_run(
         out,
         recipe=recipe,
         signature=signature,
         facts=_facts(recipe, material, model, arrays, column),
         weights={name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()},
-        history=[_line(material, predicted)],
-        outcome=_outcome(material, predicted),
+        history=[line],
+        outcome=outcome_of(material, predicted),
         members=config["members"],
     )
 
@@ -164,7 +168,7 @@ def _facts(
     }
 
 
-def _line(material: Material, predicted: Floats) -> Json:
+def history_line(material: Material, predicted: Floats) -> Json:
     """Give its one line of history: what is left of the labels' variance out of fold, and the validation scores."""
     train, valid, labels = material.split.train, material.split.valid, material.dataset.labels
     left = np.nanmean((labels[train] - predicted[train]) ** 2, axis=0) / np.nanvar(labels[train], axis=0)
@@ -177,7 +181,7 @@ def _line(material: Material, predicted: Floats) -> Json:
     return {"epoch": 1, "loss": float(np.nanmean(left)), "rate": 0.0, "mean_pearson": mean, "pearson": by_target}
 
 
-def _outcome(material: Material, predicted: Floats) -> Outcome:
+def outcome_of(material: Material, predicted: Floats) -> Outcome:
     """Give what it says of every clip: of the training clips, what it says without having seen them."""
     dataset = material.dataset
     return Outcome(

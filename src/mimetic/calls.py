@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from mimetic.records import BadData, Clip, Dataset, Json, Scores, UsageError
 from mimetic.runs import Run
 from mimetic.sharing import Grouping, grouping
 from mimetic.store import Store
+from mimetic.tracking import Tracker
 from mimetic.training import Watch
 from mimetic.transcripts import read_table, with_side_files
 
@@ -162,11 +164,22 @@ def read_seeds(text: str) -> list[int]:
     return list(dict.fromkeys(int(number) for number in text.split(",")))
 
 
-def watch_with(tell: Callable[[str], None], journal: Journal) -> Watch:
-    """Give what tells each epoch of a training in a line, and notes it in the journal."""
+@contextmanager
+def tracker_of(name: str, out: Path) -> Iterator[Watch]:
+    """Give what logs each epoch in the tool of this name; nothing does if there is no name."""
+    if not name:
+        yield lambda _recipe, _seed, _line: None
+        return
+    with closing(Tracker(name, out)) as tracker:
+        yield tracker.note
+
+
+def watch_with(tell: Callable[[str], None], journal: Journal, log: Watch = lambda _recipe, _seed, _line: None) -> Watch:
+    """Give what tells each epoch of a training in a line, notes it in the journal, and logs it."""
 
     def watch(recipe: Recipe, seed: int, line: Json) -> None:
         journal.note(recipe, seed, line)
+        log(recipe, seed, line)
         score = figure(line["mean_pearson"])
         tell(f"{recipe.name}, seed {seed}, epoch {line['epoch']} of {recipe.fit.epochs}, validation {score}")
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands import data, judging, keeping, learning, serving, using
+from mimetic.commands import data, judging, keeping, learning, searching, serving, using
 from mimetic.commands.arguments import STOPPED, WRONG_CALL
 from mimetic.records import MimeticError, UsageError
 
@@ -38,6 +38,8 @@ for command in (
     data.transcribe,
     learning.train,
     learning.ablate,
+    searching.sweep,
+    searching.stack,
     learning.finetune,
     learning.refit,
     judging.evaluate,

@@ -24,7 +24,7 @@ from mimetic.modalities import Modalities
 from mimetic.recipes import get_recipe
 from mimetic.records import BadData, BadRun, UsageError
 from mimetic.scores import pearson
-from mimetic.sentences import is_installed, with_sentences
+from mimetic.sentences import is_installed, of_several, with_sentences
 from mimetic.stacking import mean_defined
 
 Floats = NDArray[np.float64]
@@ -63,6 +63,8 @@ class MultimodalRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         trained it.
     sentences_
         the texts that were embedded with MiniLM, as the extra ``sentence`` was installed.
+    split_
+        those of them that were also embedded sentence by sentence, as most have several.
     validation_
         mean Pearson on ``X_val``, where it was given.
 
@@ -106,9 +108,10 @@ class MultimodalRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         clips, labels = _read(X, y)
         device = choose_device(self.device)
         self.sentences_ = tuple(clips.texts) if is_installed() else ()
+        self.split_ = of_several(clips) if self.sentences_ and self.recipe == "auto" else ()
         self.one_dimensional_ = np.ndim(y) == 1
         known = None if groups is None else _grouped(groups, len(clips))
-        clips = with_sentences(clips, self.sentences_, device=device)
+        clips = with_sentences(clips, self.sentences_, self.split_, device=device)
         held = None if X_val is None else self._read_held(X_val, y_val, labels.shape[1], device)
         if self.recipe == "auto":
             self.model_, fair = fit_auto(clips, labels, known, seed=self.random_state, device=device)
@@ -133,7 +136,7 @@ class MultimodalRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         clips, labels = _read(X_val, y_val)
         if labels.shape[1] != targets:
             raise UsageError(f"y_val has {labels.shape[1]} targets, y {targets}", remedy="Give the same targets.")
-        return with_sentences(clips, self.sentences_, device=device), labels
+        return with_sentences(clips, self.sentences_, self.split_, device=device), labels
 
     def predict(self, X: Clips) -> Floats:  # noqa: N803
         """Give ``(clip,)`` or ``(clip, target)``. Modalities that are not in X are missing; others are not looked at.
@@ -155,7 +158,7 @@ class MultimodalRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _predict(self, X: Clips) -> Floats:  # noqa: N803
         check_is_fitted(self)
-        clips = with_sentences(Modalities(X), self.sentences_)
+        clips = with_sentences(Modalities(X), self.sentences_, self.split_)
         return self.model_.predict(clips)
 
     def _shaped(self, predicted: Floats) -> Floats:
@@ -183,7 +186,11 @@ class MultimodalRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         """Write a folder, whole or not at all: ``config.json`` and ``model.safetensors``, nothing pickled."""
         check_is_fitted(self)
         config, arrays = self.model_.saved()
-        told = {"sentences": list(self.sentences_), "one_dimensional": self.one_dimensional_}
+        told = {
+            "sentences": list(self.sentences_),
+            "split": list(self.split_),
+            "one_dimensional": self.one_dimensional_,
+        }
         content = {"format": FORMAT, "parameters": self.get_params(), **told, "model": config}
         place = Path(path)
         beside = place.with_name(f".{place.name}.part")
@@ -214,7 +221,7 @@ class MultimodalRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             raise BadRun(f"{place} is no saved MultimodalRegressor", remedy="Give a folder that save() wrote.")
         model = cls(**content["parameters"])
         model.model_ = Auto.restored(content["model"], load_file(place / ARRAYS))
-        model.sentences_ = tuple(content["sentences"])
+        model.sentences_, model.split_ = tuple(content["sentences"]), tuple(content["split"])
         model.one_dimensional_ = content["one_dimensional"]
         return model
 

@@ -26,10 +26,11 @@ from mimetic.datasets.table import open_clips
 from mimetic.devices import choose_device
 from mimetic.features import Feature
 from mimetic.licences import check_licences
+from mimetic.mixing import load_stack
 from mimetic.network import score_tracks
 from mimetic.reading import Taken, Through
 from mimetic.records import Clip, Dataset, Json, Scores, Track, UsageError
-from mimetic.runs import NETWORK, Run
+from mimetic.runs import NETWORK, STACK, Run
 from mimetic.spools import Spool
 from mimetic.stacking import Margins, conformal
 from mimetic.store import Store
@@ -198,6 +199,8 @@ def scores_of(run: Run, reading: Reading) -> Scores:
 def _values(run: Run, parts: tuple[Ragged, ...]) -> NDArray[np.float64]:
     if run.kind == NETWORK:
         return score_tracks(run.network(), parts, np.arange(len(parts[0].values)), torch.device("cpu"))
+    if run.kind == STACK:
+        return load_stack(run).predict(run.features, parts)
     return load_auto(run).predict(as_modalities(run.features, parts))
 
 

@@ -25,7 +25,7 @@ from mimetic.evidence.intervals import Comparison
 from mimetic.plots import number, tick_label
 from mimetic.recipes import RECIPES, Recipe, stage_one
 from mimetic.records import MODALITIES, BadRun
-from mimetic.runs import NETWORK, Outcome, Run
+from mimetic.runs import NETWORK, STACK, Outcome, Run
 from mimetic.store import write_atomically
 
 PART = "valid"
@@ -96,6 +96,8 @@ class System:
     @property
     def command(self) -> str:
         """The line that trains it again."""
+        if self.runs[0].kind == STACK:
+            return "mimetic stack DATA RUN..."
         name, settings = self.recipe.name, _settings(self.recipe)
         known = settings is not None or self.runs[0].kind != NETWORK
         words = ["mimetic", "train", "DATA", name if known else f"{name}.toml"]

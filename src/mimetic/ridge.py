@@ -1,8 +1,8 @@
 """Linear regression with a penalty, for every penalty at once: columns and labels in, weights and fair predictions out.
 
 ``minimise |y - Xw - b|^2 + alpha |w|^2`` (Hoerl and Kennard 1970, Technometrics 12:55), each target with the alpha that
-has the least squared error over folds. Normal equations are added up once, and a fold's share is taken off: so a fold
-costs one factorisation an alpha, of columns or of clips, whichever are fewer.
+has the least squared error over folds; of very many columns, on one of them. Normal equations are added up once, and a
+fold's share is taken off: so a fold costs one factorisation an alpha, of columns or of clips, whichever are fewer.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ PENALTIES = np.logspace(-2, 3, 9)
 
 AT_ONCE = 4096
 """Rows whose products are added up in float32, before the sums are in float64."""
+
+WIDE = 2_048
+"""Dense columns (and clips) above which one fold alone chooses the alphas: a solution costs their cube."""
 
 FEW = 3_000
 """Clips up to which sparse columns are solved through the products of all pairs of clips."""
@@ -97,18 +100,35 @@ def _fit_known(values: Matrix, labels: Floats, folds: Rows, known: Rows) -> tupl
     """Fit targets that are known of the same clips: weights, intercept, alphas, and predictions of every clip."""
     system = _system(values[known], labels[known])
     alphas = PENALTIES * max(_mean_square(values[known]), 1e-9)
-    guesses = np.zeros((len(alphas), *labels.shape))
-    for fold in np.unique(folds):
+
+    def guess(fold: int, alphas: Floats) -> Floats:
         weights, intercept = system.solve(np.flatnonzero(folds[known] == fold), alphas)
-        held = np.flatnonzero(folds == fold)
-        rows = values[held].astype(np.float64)
-        for guess, weight, constant in zip(guesses, weights, intercept, strict=True):
-            guess[held] = rows @ weight + constant
-    errors = ((guesses[:, known] - labels[known]) ** 2).sum(axis=1)
-    best, targets = errors.argmin(axis=0), np.arange(labels.shape[1])
+        rows = values[folds == fold].astype(np.float64)
+        return np.stack([rows @ weight + constant for weight, constant in zip(weights, intercept, strict=True)])
+
+    guesses = {fold: guess(fold, alphas) for fold in _judges(values, folds, known)}
+    best = np.sum([_errors(guesses[fold], labels[folds == fold]) for fold in guesses], axis=0).argmin(axis=0)
     chosen, places = np.unique(best, return_inverse=True)
+    targets, predicted = np.arange(labels.shape[1]), np.zeros(labels.shape)
+    for fold in np.unique(folds).tolist():
+        found = guesses[fold][chosen] if fold in guesses else guess(fold, alphas[chosen])
+        predicted[folds == fold] = found[places, :, targets].T
     weights, intercept = system.solve(np.zeros(0, np.intp), alphas[chosen])
-    return weights[places, :, targets].T, intercept[places, targets], alphas[best], guesses[best, :, targets].T
+    return weights[places, :, targets].T, intercept[places, targets], alphas[best], predicted
+
+
+def _judges(values: Matrix, folds: Rows, known: Rows) -> list[int]:
+    """Name the folds that choose the alphas: all, or where each solution takes long, the one of the most labels."""
+    numbers, counts = np.unique(folds[known], return_counts=True)
+    slow = not issparse(values) and min(len(known), values.shape[1]) > WIDE
+    chosen: list[int] = numbers[[counts.argmax()]].tolist() if slow else numbers.tolist()
+    return chosen
+
+
+def _errors(guesses: Floats, labels: Floats) -> Floats:
+    """Add up squared errors, ``(alpha, target)``; a clip without a label counts nothing."""
+    errors: Floats = np.nan_to_num((guesses - labels) ** 2).sum(axis=1)
+    return errors
 
 
 def _mean_square(values: Matrix) -> float:

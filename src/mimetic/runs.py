@@ -4,7 +4,7 @@
 
     OUT/<recipe>-<system>/seed-<seed>/config.json          recipe, seed, targets, features, signature, data, split, ...
                                      /model.safetensors    the weights
-                                     /members.json         of auto: what it is made of
+                                     /members.json         of auto, or a stack: what it is made of
                                      /history.jsonl        one line an epoch
                                      /scores.arrow         every clip: part, label, score, which modalities it had
 
@@ -45,7 +45,7 @@ FORMAT = 1
 _ALWAYS = ("recipe", "signature", "system", "seed", "targets", "features", "data", "split", "best_epoch")
 CONFIG, WEIGHTS, HISTORY, SCORES = "config.json", "model.safetensors", "history.jsonl", "scores.arrow"
 MEMBERS = "members.json"
-NETWORK = "network"
+NETWORK, STACK = "network", "stack"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -119,7 +119,7 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """What it is made of: ``network``, or what ``automatic`` trains."""
+        """What it is made of: ``network``, ``stack``, or what ``automatic`` trains."""
         return str(self.config.get("kind", NETWORK))
 
     @property

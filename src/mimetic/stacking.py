@@ -195,13 +195,14 @@ def choose_mixture(predicted: Floats, labels: Floats, folds: Rows) -> tuple[str,
     target)``, and the score of each candidate.
     """
     names = [str(place) for place in range(len(predicted))] + (list(MIXTURES) if len(predicted) > 1 else [])
-    fair = {name: _mixed_fairly(predicted, labels, folds, name) for name in names}
+    fair = {name: mix_fairly(predicted, labels, folds, name) for name in names}
     scores = {name: mean_within(labels, values, folds) for name, values in fair.items()}
     best = max(names, key=lambda name: scores[name])
     return best, fit_mixture(predicted, labels, best), fair[best], scores
 
 
-def _mixed_fairly(predicted: Floats, labels: Floats, folds: Rows, how: str) -> Floats:
+def mix_fairly(predicted: Floats, labels: Floats, folds: Rows, how: str) -> Floats:
+    """Give ``(clip, target)``: what a mixture says of each clip whose weights have not seen its fold."""
     return predict_out_of_fold(
         lambda learn, held: fit_mixture(predicted[:, learn], labels[learn], how).mix(predicted[:, held]), folds
     )

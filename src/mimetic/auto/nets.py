@@ -25,7 +25,7 @@ from mimetic.stacking import deal_folds
 FEWEST = 500
 """Labelled clips without which a network learns nothing that a line does not."""
 
-STEPS = 12_000
+STEPS = 6_000
 """Steps that one stage takes at most; more clips get fewer epochs."""
 
 _CLIPS, _EPOCHS = 128, 40

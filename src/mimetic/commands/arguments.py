@@ -41,3 +41,7 @@ Accept = Annotated[
     typer.Option(metavar="NAME,NAME", help="Extractors whose licence you have read and accept.", show_default=False),
 ]
 Ids = Annotated[str, typer.Option(help="How ids are written: padded (00012) or plain (12).")]
+Tracked = Annotated[
+    str,
+    typer.Option("--log", metavar="TOOL", help="tensorboard, mlflow or wandb: epochs in OUT/logs.", show_default=False),
+]

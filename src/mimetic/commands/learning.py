@@ -18,6 +18,7 @@ from mimetic.commands.arguments import (
     Part,
     RunFolder,
     StoreFolder,
+    Tracked,
     WordsFile,
     Workers,
 )
@@ -46,6 +47,7 @@ def train(
     workers: Workers = None,
     device: Device = "auto",
     accept: Accept = "",
+    log: Tracked = "",
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe: its parts alone, then together. Features that are missing are extracted first.
@@ -55,7 +57,7 @@ def train(
     finished is not trained again, so that a training that was stopped goes on where it was.
     """
     from mimetic import calls, console
-    from mimetic.automatic import ABOUT, recipe_for, train_automatically
+    from mimetic.automatic import ABOUT, FLOOR, recipe_for, train_automatically
     from mimetic.datasets import open_dataset
     from mimetic.devices import choose_device
     from mimetic.extraction import extract as run_extraction
@@ -81,7 +83,7 @@ def train(
         check_stored(one, dataset, place)
     for split in {one.split for one in chosen}:
         split_dataset(dataset, split)
-    with console.bars() as bars:
+    with console.bars() as bars, closing(Journal(out)) as journal, calls.tracker_of(log, out) as track:
         wanted = features(part.feature for one in chosen for part in one.parts)
         counter = bars.counter("extracting features")
         run_extraction(
@@ -93,52 +95,63 @@ def train(
             accepted=calls.names_in(accept),
             progress=counter,
         )
-        shelf, tell, journal = Shelf(dataset, place), bars.status("training"), Journal(out)
-        watch = calls.watch_with(tell, journal)
+        shelf, tell = Shelf(dataset, place), bars.status("training")
+        watch = calls.watch_with(tell, journal, track)
         runs = [
-            train_automatically(shelf, one, out, seed=seed, device=device, tell=tell)
+            train_automatically(shelf, one, out, seed=seed, device=device, tell=tell, watch=track)
             if one.name in ABOUT
             else train_on(shelf, one, out, seed=seed, device=device, watch=watch)
             for one in chosen
             for seed in numbers
         ]
-        journal.close()
     _print_runs(runs, as_json=as_json)
+    if not as_json and not any(out.glob(f"{FLOOR}-*")):
+        console.print_lines(f"the line to beat, in seconds: mimetic train {data} {FLOOR} --out {out}")
 
 
 def refit(
     run: RunFolder,
     data: Data,
-    out: Annotated[Path, typer.Option(help="Where the new run goes.")] = Path("refits"),
+    out: Annotated[Path, typer.Option(help="Where the new runs go.")] = Path("refits"),
     store: StoreFolder = None,
     words: WordsFile = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Train a run once more, on all labelled clips, for as many epochs as were best. It has no validation score."""
+    """Train a run once more, on all labelled clips, for as many epochs as were best. It has no validation score.
+
+    Of a folder of runs, such as a recipe's seeds, each.
+    """
     from dataclasses import replace
 
     from mimetic import calls, console
     from mimetic.automatic import ABOUT, train_automatically
     from mimetic.datasets import open_dataset
     from mimetic.devices import choose_device
-    from mimetic.runs import Run
+    from mimetic.runs import runs_of
     from mimetic.splits import ALL
     from mimetic.training.material import Shelf
     from mimetic.training.refitting import refit as run_refit
 
-    opened, dataset = Run(run), calls.worded(open_dataset(data), words)
+    dataset = calls.worded(open_dataset(data), words)
     shelf, device = Shelf(dataset, calls.store_of(dataset, store)), choose_device(device)
     with console.bars() as bars:
-        if opened.kind in ABOUT:
-            recipe, tell = replace(opened.recipe, split=ALL), bars.status("training")
-            new = train_automatically(shelf, recipe, out, seed=opened.seed, device=device, tell=tell)
-        else:
-            new = run_refit(opened, shelf, out, device=device)
+        tell = bars.status("training")
+
+        def again(one: Run) -> Run:
+            if one.kind not in ABOUT:
+                return run_refit(one, shelf, out, device=device)
+            recipe = replace(one.recipe, split=ALL)
+            return train_automatically(shelf, recipe, out, seed=one.seed, device=device, tell=tell)
+
+        made = {str(one.path): again(one) for one in runs_of([run])}
     if as_json:
-        console.print_json({**calls.run_as_json(new), "refit_of": str(opened.path)})
+        told = [{**calls.run_as_json(new), "refit_of": of} for of, new in made.items()]
+        console.print_json(told[0] if str(run) in made else told)
     else:
-        console.print_lines(str(new.path), "no validation score: trained on all labelled clips")
+        console.print_lines(
+            *(str(new.path) for new in made.values()), "no validation score: trained on all labelled clips"
+        )
 
 
 def _print_runs(runs: Sequence[Run], *, as_json: bool) -> None:
@@ -237,6 +250,7 @@ def finetune(
     workers: Workers = None,
     device: Device = "auto",
     accept: Accept = "",
+    log: Tracked = "",
     as_json: AsJson = False,
 ) -> None:
     """Train pretrained encoders on the labels: one with a head, or several at once through a fusion.
@@ -261,11 +275,11 @@ def finetune(
     tuning = with_choices(chosen, names, calls.read_settings(settings))
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
-    with console.bars() as bars, closing(Journal(out)) as journal:
+    with console.bars() as bars, closing(Journal(out)) as journal, calls.tracker_of(log, out) as track:
         told: dict[str, Any] = {
             "device": device,
             "accepted": calls.names_in(accept),
-            "watch": calls.watch_with(bars.status("training"), journal),
+            "watch": calls.watch_with(bars.status("training"), journal, track),
             "progress": bars.counter("reading clips"),
         }
         numbers = calls.read_seeds(seeds)

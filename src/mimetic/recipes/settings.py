@@ -83,6 +83,20 @@ def as_json(recipe: Recipe) -> Json:
     return content
 
 
+def as_toml(recipe: Recipe) -> str:
+    """Give the recipe as TOML, whole, as ``read_recipe`` reads it; one line a field, one a part."""
+    content = as_json(recipe)
+    parts = content.pop("parts")
+    lines = [f"{name} = {_toml(value)}" for name, value in content.items()]
+    return "\n".join([*lines, "parts = [", *(f"  {_toml(part)}," for part in parts), "]", ""])
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(of)}" for name, of in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def from_json(content: Mapping[str, Any], *, where: str) -> Recipe:
     """Build a recipe from plain JSON; ``where`` names the source in errors."""
     fields = dict(content)

@@ -74,7 +74,9 @@ def refit(run: Run, shelf: Shelf, out: Path, *, device: str = "auto") -> Run:
         if the data or the features are not those of the run, or the runs of its parts are not beside it.
     """
     if run.kind != NETWORK or run.refit:
-        raise BadRun(f"{run.path} is no network that can be refit", remedy="Give a run that was validated.")
+        raise BadRun(
+            f"{run.path} is no network that can be refit", remedy="Give one that was validated; of a stack, its runs."
+        )
     if shelf.material(run.recipe).sign(run.recipe, run.seed).run != run.signature:
         message = f"{run.path} was not trained on {shelf.dataset.name} with the features in {shelf.store.path}"
         raise BadRun(message, remedy="Give the data set that it was trained on.")
