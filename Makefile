@@ -7,7 +7,7 @@ OUT ?= mimetic-demo
 QUICK := "not slow and not browser"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench format constraints clean
+.PHONY: help demo test test-all check bench docs format constraints clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,23 +22,27 @@ test-all: .venv/dev  ## all tests (under 45 minutes)
 	$(BIN)/python -m pytest -q
 
 check: .venv/dev  ## format, lint, types, tests with warnings as errors
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks tools examples
+	$(BIN)/ruff check src tests benchmarks tools examples
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m $(QUICK)
 
 bench: .venv/dev  ## the benchmarks that need nothing but this machine, into results/
 	$(BIN)/python benchmarks/memory.py --out results
 
+docs: .venv/dev  ## the documentation, into site/ (nothing in it comes from a network)
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
 format: .venv/dev  ## put the code in its form
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks tools examples
+	$(BIN)/ruff check --fix src tests benchmarks tools examples
 
 constraints:  ## renew constraints.txt (needs uv)
 	./tools/constraints.sh > constraints.tmp && mv constraints.tmp constraints.txt
 
 clean:  ## remove what make made, data and runs excepted
-	rm -rf .venv .mypy_cache .ruff_cache .coverage dist build
+	rm -rf .venv .mypy_cache .ruff_cache .coverage dist build site
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -48,5 +52,5 @@ clean:  ## remove what make made, data and runs excepted
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[dev,face,sentence,speed,vad,asr,prosody,lora,web]'
+	$(PIP) --editable '.[dev,face,sentence,speed,vad,asr,prosody,lora,web,docs]'
 	@touch .venv/core $@
