@@ -31,7 +31,7 @@ bench: .venv/dev  ## the benchmarks that need nothing but this machine, into res
 	$(BIN)/python benchmarks/memory.py --out results
 
 docs: .venv/dev  ## the documentation, into site/ (nothing in it comes from a network)
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
 format: .venv/dev  ## put the code in its form
