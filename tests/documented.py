@@ -1,7 +1,7 @@
 """What the documentation shows: its pages as blocks, and a place where their commands mean something.
 
 A block is run as it stands, unless its fence says why not: ``title="Not run by the tests: REASON"``. A block behind
-``<!-- slow: REASON -->`` runs among the slow tests. A single command that cannot run says so in its comment: ``[not run:
+``<!-- slow: REASON -->`` runs among the slow tests. A command that cannot run says so in its comment: ``[not run:
 REASON]``. Names that stand for something (DATA, RUN, clip.mp4) are files of that name here.
 """
 
