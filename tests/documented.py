@@ -25,6 +25,7 @@ from clips import write_clip
 from conftest import REPOSITORY
 from mimetic.cli import main
 from mimetic.commands.arguments import FELL_SHORT
+from served import make_place
 
 NOT_RUN = "Not run by the tests: "
 SLOW = re.compile(r"<!-- slow: \w.+-->")
@@ -168,19 +169,16 @@ SCRIPTS = (
 )
 
 
-def make_stage(root: Path, data: Path, runs: Path) -> Path:
+def make_stage(root: Path) -> Path:
     """Make a folder in which the documentation's names are files: of a data set, runs, clips, features."""
+    place = make_place(root.with_name("place"), scripts=SCRIPTS)
     people = [f"{number:05d},p{number % 4}" for number in range(16)]
-    root.mkdir(parents=True)
-    shutil.copytree(data, root / "DATA")
-    (root / "DATA" / "clips.csv").write_text("\n".join(["Filename,person", *people]) + "\n")
-    for number, words in enumerate(root.glob("DATA/text/*.txt")):
-        words.write_text(SCRIPTS[number % len(SCRIPTS)])
-    shutil.copytree(runs, root / "runs")
-    (run,) = runs.glob("light-*/seed-0")
-    shutil.copytree(run, root / "RUN")
-    shutil.copytree(data, root / "mimetic-demo" / "demo")
-    shutil.copytree(run, root / "mimetic-demo" / "run")
+    (place.data / "clips.csv").write_text("\n".join(["Filename,person", *people]) + "\n")
+    for name in ("DATA", "mimetic-demo/demo"):
+        shutil.copytree(place.data, root / name)
+    shutil.copytree(place.runs, root / "runs")
+    for name in ("RUN", "mimetic-demo/run"):
+        shutil.copytree(place.run.path, root / name)
     for number, name in enumerate(("clip.mp4", "holiday.webm", "silent.mp4")):
         write_clip(root / name.replace("webm", "mp4"), sound=name != "silent.mp4", seed=number)
     (root / "holiday.mp4").rename(root / "holiday.webm")

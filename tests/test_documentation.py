@@ -6,13 +6,14 @@ import doctest
 import inspect
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from contextlib import chdir
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import typer.main
@@ -29,9 +30,6 @@ from mimetic.fusions import FUSIONS
 from mimetic.recipes import RECIPES
 from mimetic.recipes.record import Fit, Part, Recipe
 
-if TYPE_CHECKING:
-    from served import Place
-
 OURS = [page for page in PAGES if page not in ELSEWHERE]
 RUNNING = [page for page in OURS if any(block.runs and not block.slow for block in blocks(page))]
 SLOW = [page for page in OURS if any(block.runs and block.slow for block in blocks(page))]
@@ -39,15 +37,13 @@ TOOLS = REPOSITORY / "tools"
 
 
 @pytest.fixture(scope="module")
-def stage(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder that pages are run in, made once; each gets a copy."""
-    return make_stage(tmp_path_factory.mktemp("documented") / "stage", place.data, place.runs)
+    return make_stage(tmp_path_factory.mktemp("documented") / "stage")
 
 
 @pytest.fixture
 def folder(stage: Path, tmp_path: Path) -> Path:
-    import shutil
-
     return Path(shutil.copytree(stage, tmp_path / "here"))
 
 
