@@ -194,6 +194,14 @@ def test_the_poster_s_parts_have_the_poster_s_size() -> None:
         assert sum(parameter.numel() for parameter in fusion.parameters()) == expected
 
 
+@pytest.mark.parametrize("name", [name for name, entry in ENCODERS.items() if "gain" in entry.options])
+def test_an_encoder_s_first_norm_starts_at_its_gain_and_learns_from_there(name: str) -> None:
+    encoder = ENCODERS[name].load()(DIM, **ENCODERS[name].options | {"gain": 0.2})
+    first = encoder.get_parameter("project.0.weight")
+    assert first.requires_grad
+    assert torch.equal(first, torch.full((first.numel(),), 0.2))
+
+
 def test_parameters_are_counted_by_part_with_missing_tokens_apart() -> None:
     made = recipe("mlp", parts=2, fusion="concat")
     net = Network(made, [DIM, DIM], TARGETS)

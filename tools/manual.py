@@ -17,12 +17,15 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
-    inner = getattr(command, "commands", None)
-    if inner is None:
+    inner = getattr(command, "commands", {})
+    if not inner or _told(command):
         yield name, command
-        return
     for word, one in inner.items():
         yield from _commands(f"{name} {word}", one)
+
+
+def _told(command: Any) -> list[Any]:
+    return [parameter for parameter in command.params if parameter.name != "help"]
 
 
 def commands_page() -> str:
@@ -35,7 +38,7 @@ def commands_page() -> str:
 
 
 def _command(name: str, command: Any) -> str:
-    rows = [_parameter(p) for p in command.params if p.name != "help"]
+    rows = [_parameter(p) for p in _told(command)]
     usage = " ".join(
         [name, *(f"[{p.metavar or p.name.upper()}]" if not p.required else _metavar(p) for p in _arguments(command))]
     )

@@ -32,17 +32,17 @@ ENCODERS: dict[str, EncoderEntry] = {
     "mlp": EncoderEntry(
         target="mimetic.encoders.pooled:ProjectedMean",
         about="mean over time, then a layer of 384",
-        options={"hidden": 384, "dropout": 0.45},
+        options={"hidden": 384, "dropout": 0.45, "gain": 1.0},
     ),
     "meanstd": EncoderEntry(
         target="mimetic.encoders.pooled:ProjectedMeanStd",
         about="mean and deviation over time, then a layer of 384",
-        options={"hidden": 384, "dropout": 0.45},
+        options={"hidden": 384, "dropout": 0.45, "gain": 1.0},
     ),
     "attention": EncoderEntry(
         target="mimetic.encoders.pooled:Attention",
         about="attention over time with one linear scorer, then a layer of 384",
-        options={"hidden": 384, "dropout": 0.45},
+        options={"hidden": 384, "dropout": 0.45, "gain": 1.0},
     ),
     "gru": EncoderEntry(
         target="mimetic.encoders.recurrent:GRU",
