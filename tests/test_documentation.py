@@ -77,7 +77,7 @@ def _calls(line: str) -> list[list[str]]:
 
 def _check_call(words: list[str], where: str) -> None:
     command: Any = typer.main.get_command(cli.app)
-    while (inner := getattr(command, "commands", None)) and not words[:1] == ["--version"]:
+    while (inner := getattr(command, "commands", None)) and words[:1] != ["--version"]:
         assert words, where
         assert words[0] in inner, f"{where}: there is no command {words[0]!r}"
         command, words = inner[words[0]], words[1:]
