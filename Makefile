@@ -32,7 +32,7 @@ bench: .venv/dev  ## the benchmarks that need nothing but this machine, into res
 
 docs: .venv/dev  ## the documentation, into site/ (nothing in it comes from a network)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@echo "open site/index.html"
+	@echo "open site/index.html; with search: $(BIN)/python -m http.server --directory site"
 
 format: .venv/dev  ## put the code in its form
 	$(BIN)/ruff format src tests benchmarks tools examples
