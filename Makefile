@@ -7,7 +7,7 @@ OUT ?= mimetic-demo
 QUICK := "not slow and not browser"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench format release constraints clean
+.PHONY: help demo test test-all check bench docs format release constraints clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,17 +22,21 @@ test-all: .venv/dev  ## all tests (under 45 minutes)
 	$(BIN)/python -m pytest -q
 
 check: .venv/dev  ## format, lint, types, tests with warnings as errors
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks tools examples
+	$(BIN)/ruff check src tests benchmarks tools examples
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m $(QUICK)
 
 bench: .venv/dev  ## the benchmarks that need nothing but this machine, into results/
 	$(BIN)/python benchmarks/memory.py --out results
 
+docs: .venv/dev  ## the documentation, into site/ (nothing in it comes from a network)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html; with search: $(BIN)/python -m http.server --directory site"
+
 format: .venv/dev  ## put the code in its form
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks tools examples
+	$(BIN)/ruff check --fix src tests benchmarks tools examples
 
 release: .venv/release  ## wheel and sdist in dist/, checked, installed where nothing else is, the demo run from there
 	./tools/release.sh $(BIN)/python
@@ -41,7 +45,7 @@ constraints:  ## renew constraints.txt (needs uv)
 	./tools/constraints.sh > constraints.tmp && mv constraints.tmp constraints.txt
 
 clean:  ## remove what make made, data and runs excepted
-	rm -rf .venv .mypy_cache .ruff_cache .coverage dist build
+	rm -rf .venv .mypy_cache .ruff_cache .coverage dist build site
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -51,7 +55,7 @@ $(BIN)/python:
 	@touch $@
 
 .venv/dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[dev,face,sentence,speed,vad,asr,prosody,lora,web]'
+	$(PIP) --editable '.[dev,face,sentence,speed,vad,asr,prosody,lora,web,docs]'
 	@touch .venv/core $@
 
 .venv/release: $(BIN)/python pyproject.toml

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +37,14 @@ class Place:
     run: Run
 
 
-def make_place(root: Path) -> Place:
-    """Make clips, extract what the light recipe needs, and train it for two epochs with two seeds."""
+def make_place(root: Path, *, scripts: Sequence[str] = ()) -> Place:
+    """Make clips, extract what the light recipe needs, and train it for two epochs with two seeds.
+
+    Clips say the scripts in turn, if there are some.
+    """
     data = write_layout(root / "data", train=8, valid=6, test=2)
+    for number, words in enumerate(sorted((data / "text").iterdir()) if scripts else ()):
+        words.write_text(scripts[number % len(scripts)])
     dataset, store = open_dataset(data), Store(data / "features")
     recipe = with_settings(RECIPES["light"], {"fit.epochs": 2, "parts.0.fit.epochs": 2})
     extract(dataset.clips, features(part.feature for part in recipe.parts), store, workers=0)

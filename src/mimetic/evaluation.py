@@ -127,6 +127,11 @@ def evaluate(
 ) -> Evaluation:
     """Score one system, given as its runs (one a seed), on the labelled clips of a part.
 
+    >>> from mimetic.runs import load
+    >>> found = evaluate([load("RUN")], resamples=200)
+    >>> found.mean_pearson.low <= found.mean_pearson.value <= found.mean_pearson.high
+    True
+
     Parameters
     ----------
     groups

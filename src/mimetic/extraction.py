@@ -105,6 +105,11 @@ def extract(
 ) -> dict[str, Summary]:
     """Bring every feature of every clip into the store, and say what fell short.
 
+    >>> from mimetic.features import features
+    >>> done = extract([Clip(id="a", path=Path("clip.mp4"))], features(["logmel"]), Store("elsewhere"), workers=0)
+    >>> done["logmel"].clips, done["logmel"].failures
+    (1, [])
+
     Parameters
     ----------
     workers

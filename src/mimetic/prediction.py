@@ -61,6 +61,12 @@ def predict(
 ) -> Scores:
     """Score raw clips: every one gets a row, in the order asked for.
 
+    >>> scores = predict("RUN", ["clip.mp4", "silent.mp4"])
+    >>> scores.values.shape
+    (2, 2)
+    >>> scores.modalities[1]["audio"]
+    'no sound track'
+
     Parameters
     ----------
     run

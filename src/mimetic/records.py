@@ -120,6 +120,10 @@ class Clip:
     ``path`` is the media file (``None`` where there are only words), ``words`` a side file with the
     transcript, ``text`` the transcript itself, ``faces`` a folder of face crops that came with the data set,
     ``part`` the official part: ``"train"``, ``"valid"``, ``"test"`` or ``None``.
+
+    >>> clip = Clip(id="00012", text="what a day", part="test")
+    >>> clip.path is None
+    True
     """
 
     id: str
@@ -212,6 +216,10 @@ class Track:
     ``values`` is ``(time, dim)``; ``rate`` in hertz, 0 for a single vector a clip. ``valid`` is ``(time,)`` bool:
     the rows that carry a measurement (a frame without a face does not). ``notes`` are facts per row, ``(time,)``.
     ``provenance`` says extractor, options, model, revision, versions and the source's fingerprint.
+
+    >>> track = Track(values=np.zeros((3, 2)), rate=5.0, valid=np.array([True, False, True]))
+    >>> track.measured.shape
+    (2, 2)
     """
 
     values: NDArray[np.floating[Any]]
@@ -237,6 +245,10 @@ class Scores:
     ``modalities`` says for each clip which modality was ``"used"`` and, of the others, why not; ``errors`` why a
     clip could not be read at all (its row is then the model's prior). ``intervals`` is ``(clip, target, 2)``: between
     which ends the label lies, nine times in ten; ``None`` where the model cannot tell.
+
+    >>> scores = Scores(clips=("a",), targets=("joy", "pride"), values=np.array([[0.2, 0.7]]))
+    >>> dict(zip(scores.targets, scores.values[0].tolist(), strict=True))
+    {'joy': 0.2, 'pride': 0.7}
     """
 
     clips: tuple[str, ...]

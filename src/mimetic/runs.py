@@ -77,6 +77,12 @@ class Outcome:
 class Run:
     """A finished run. Its files are read when they are first asked for.
 
+    >>> run = Run("RUN")
+    >>> run.targets, run.recipe.name
+    (('Admiration', 'Joy'), 'light')
+    >>> run.outcome.part("valid").predicted.shape
+    (6, 2)
+
     Raises
     ------
     BadRun
@@ -207,7 +213,16 @@ class Run:
 
 
 def load(path: Path | str) -> Run:
-    """Open a finished run's folder."""
+    """Open a finished run's folder.
+
+    >>> load("RUN").seed
+    0
+
+    Raises
+    ------
+    BadRun
+        if the folder is none, or was written by a version that this one cannot read.
+    """
     return Run(path)
 
 

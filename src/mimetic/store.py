@@ -329,7 +329,12 @@ class StoredFeature(Mapping[str, Track]):
 
 
 class Store:
-    """A folder of features. Opening it costs nothing; a feature's shards are mapped when it is first asked for."""
+    """A folder of features. Opening it costs nothing; a feature's shards are mapped when it is first asked for.
+
+    >>> track = Store("DATA/features")["logmel"]["00000"]
+    >>> track.values.shape[1], track.rate
+    (48, 50.0)
+    """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)

@@ -65,6 +65,10 @@ DATASETS: dict[str, DatasetEntry] = {
 def open_dataset(path: Path) -> Dataset:
     """Open what stands at a path: a layout's folder, a CSV, a media file or a folder of them.
 
+    >>> dataset = open_dataset(Path("DATA"))
+    >>> len(dataset.clips), dataset.labels.shape, dataset.targets
+    (16, (16, 2), ('Admiration', 'Joy'))
+
     Raises
     ------
     BadData

@@ -142,6 +142,10 @@ def compare(
     """Compare two sets of predictions on the same clips, resampled together: first minus second, mean over targets.
 
     Arguments and errors are ``interval``'s. More is better, except for the table ``ERRORS``; ties count half.
+
+    >>> true = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    >>> compare(true, true, [0.5, 0.2, 0.6, 0.4, 0.9, 0.8], resamples=1000).difference > 0
+    True
     """
     _check(resamples, level)
     seeds, differences = len(seeds_of(target, first)), []

@@ -151,7 +151,11 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A system, complete: parts, fusion, training, split; and where it comes from."""
+    """A system, complete: parts, fusion, training, split; and where it comes from.
+
+    >>> Recipe(name="mine", parts=(Part(feature="logmel", encoder="attention"),)).modalities
+    ('audio',)
+    """
 
     name: str
     parts: tuple[Part, ...]

@@ -39,6 +39,12 @@ def train(
 
     Every feature must be in the store for every clip (``extract`` puts it there).
 
+    >>> from mimetic.datasets import open_dataset
+    >>> from mimetic.recipes import RECIPES, with_settings
+    >>> recipe = with_settings(RECIPES["words-hashed.mlp"], {"fit.epochs": 2})
+    >>> train(open_dataset(Path("DATA")), recipe, Store("DATA/features"), Path("runs")).recipe.modalities
+    ('text',)
+
     Raises
     ------
     BadData
