@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mimetic.live import EVERY, WINDOW
 from mimetic.panels import spread
 from mimetic.plots import number
 from mimetic.recipes import RECIPES
@@ -63,7 +64,8 @@ class Pages:
         """Give the page of a clip: of the data set's, or of one that is still to be dropped."""
         clip = self.site.library.clip(name) if name is not None and self.site.library is not None else None
         limits = {"megabytes": UPLOAD_BYTES >> 20, "minutes": f"{UPLOAD_SECONDS / 60:g}", "words": WORDS}
-        return self.page("clip", "/", clip=clip, beside=beside, limits=limits, **self.about(run))
+        live = {"window": round(1000 * WINDOW), "every": round(1000 * EVERY)}
+        return self.page("clip", "/", clip=clip, beside=beside, limits=limits, live=live, **self.about(run))
 
     def clips(self, library: Library, query: Query, fault: str, run: str | None) -> HTMLResponse:
         """Give the table of the data set."""
