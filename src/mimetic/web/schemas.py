@@ -76,6 +76,7 @@ class Timeline(BaseModel):
     attention: dict[str, Curve]
     mixture: bool = Field(description="Whether the run is a mixture of models, which has no attention of its own.")
     curves: dict[str, Curve]
+    unmeasured: dict[str, str] = Field(description="Curves that there are none of, and why.")
     words: list[tuple[float, float, str]]
     text: str | None
     faces: Faces | None

@@ -7,9 +7,10 @@ The decoder is a process that stays; the models and the network live here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from threading import Lock
 from typing import Self
 
@@ -32,8 +33,8 @@ from mimetic.web.decoding import Facts, Reads
 from mimetic.web.limits import DECODING_SECONDS
 from mimetic.web.strip import strip_like
 
-SIGNALS = ("logmel", "motion-blocks")
-"""Features that are looked at, not scored, where the run has no use for them: loudness and pitch, movement."""
+SIGNALS = ("logmel", "motion-blocks", "motion-landmarks")
+"""Features that are looked at where the run has no use for them: loudness and pitch, movement, the face."""
 
 SWITCHED_OFF = "switched off"
 """Why a modality was not used that the user did not want."""
@@ -64,8 +65,19 @@ class Reading:
         return max([*lengths, 0.0 if lengths else self.facts.seconds or 0.0])
 
 
+def to_look_at() -> tuple[Feature, ...]:
+    """Give the features that a page shows beside the scores, as far as what they need is installed."""
+    meshed = find_spec("mediapipe") is not None
+    return tuple(feature for feature in features(SIGNALS) if meshed or feature.entry.extra != "face")
+
+
 class Desk:
     """One run, ready to score. A context: its decoder's process ends with it.
+
+    Parameters
+    ----------
+    beside
+        features that are to be looked at, whether the run has a use for them or not.
 
     Raises
     ------
@@ -75,13 +87,15 @@ class Desk:
         if the run's weights are not there.
     """
 
-    def __init__(self, run: Run, *, device: str = "auto", accepted: Collection[str] = ()) -> None:
+    def __init__(
+        self, run: Run, *, beside: Sequence[Feature] = (), device: str = "auto", accepted: Collection[str] = ()
+    ) -> None:
         check_licences(run.features, accepted)
         self.run = run
         self.network = run.network() if run.kind == NETWORK else None  # a mixture of models has none to look into
         self.model = model_of(run) if self.network is None else through(self.network)
         self._strip = strip_like(run.features)
-        everything = (*run.features, *(f for f in features(SIGNALS) if f not in run.features), self._strip)
+        everything = (*run.features, *(f for f in beside if f not in run.features), self._strip)
         self._features = {f.key: f for f in everything}
         self._models = Models(run.features, choose_device(device))
         self._busy, self._open = Lock(), ExitStack()

@@ -20,7 +20,7 @@ from mimetic.web import signals, strip, timeline
 from mimetic.web.jobs import Job, Jobs
 from mimetic.web.library import Library
 from mimetic.web.limits import DESKS
-from mimetic.web.scoring import Desk, Reading, Tell, told
+from mimetic.web.scoring import Desk, Reading, Tell, to_look_at, told
 from mimetic.web.shelf import Shelf, name_of
 from mimetic.web.uploads import Receiver, Upload
 
@@ -123,7 +123,9 @@ class Site:
         """Give the desk of a run; of more than a few, those that were not used for longest make room."""
         with self._lock:
             if run not in self._desks:
-                self._desks[run] = Desk(self.shelf.get(run), device=self._device, accepted=self._accepted)
+                self._desks[run] = Desk(
+                    self.shelf.get(run), beside=to_look_at(), device=self._device, accepted=self._accepted
+                )
             self._desks.move_to_end(run)
             while len(self._desks) > DESKS:
                 _, oldest = self._desks.popitem(last=False)

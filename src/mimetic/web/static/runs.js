@@ -50,7 +50,7 @@ async function learned() {
   const place = document.getElementById("curves");
   for (const run of await ask("/api/runs")) {
     const history = await ask(`/api/runs/${run.run}/history`);
-    place.append(curves(`${run.recipe}, seed ${run.seed}`, history, history.length, run.best_epoch));
+    if (history.length > 1) place.append(curves(`${run.recipe}, seed ${run.seed}`, history, history.length, run.best_epoch));
   }
 }
 

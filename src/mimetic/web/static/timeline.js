@@ -116,7 +116,7 @@ export class Timeline {
   }
 
   signals() {
-    const { curves, words, seconds, text } = this.facts;
+    const { curves, unmeasured, words, seconds, text } = this.facts;
     this.heading("Seen and heard", Object.keys(curves).length ? "Measured in the clip; the model has no part in it." : "There is neither sound nor movement to measure.");
     for (const [name, line] of Object.entries(curves)) {
       const known = line.values.filter((value) => value !== null);
@@ -126,6 +126,8 @@ export class Timeline {
       this.add(name, (width) => curve(width, 34, seconds, line.times, line.values, { limits, told }),
         (time) => { const value = nearest(line.times, line.values, time); return value === null ? "–" : `${figure(value, digits)} ${line.unit === "a second" ? "/s" : line.unit}`; });
     }
+    const missing = Object.entries(unmeasured).map(([name, why]) => `${name}: ${why}`);
+    if (missing.length) this.body.append(make("p", { class: "soft" }, `Not measured: ${missing.join("; ")}.`));
     if (words.length) {
       const lane = make("div", { class: "words" });
       this.body.append(this.lane("words", lane));
