@@ -167,6 +167,32 @@ def test_names_cannot_climb_out_or_carry_markup_into_a_path(client: TestClient, 
     assert uploads.shown_name("a" * 300 + ".mp4") == "a" * 76 + ".mp4"
 
 
+@pytest.mark.parametrize("name", ["list.m3u8", "list.ffconcat", "clip.mp4", "clip"])
+def test_a_playlist_cannot_reach_other_files_of_this_machine(client: TestClient, clip: Path, name: str) -> None:
+    lists = (
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:5,\n{clip}\n#EXT-X-ENDLIST\n",
+        f"ffconcat version 1.0\nfile {clip}\n",
+        f"ffconcat version 1.0\nfile {clip.name}\n",
+    )
+    for content in lists:
+        job = finished(client, client.post("/api/jobs", params={"name": name}, content=content, headers=BYTES).json())
+        assert job["state"] == "failed"
+        assert job["problem"]["status"] == 422
+
+
+@pytest.mark.parametrize("kind", ["hls", "concat"])
+def test_a_list_of_files_is_refused_before_it_is_read(tmp_path: Path, kind: str) -> None:
+    part = write_clip(tmp_path / "part.mp4", seconds=1.0)
+    path = tmp_path / ("list.m3u8" if kind == "hls" else "list.ffconcat")
+    content = {
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{part}\n#EXT-X-ENDLIST\n",
+        "concat": f"ffconcat version 1.0\nfile {part.name}\n",
+    }
+    path.write_text(content[kind])
+    with pytest.raises(ClipError, match="a playlist"):
+        decoding.inspect(Clip(id="list", path=path))
+
+
 def test_a_deleted_job_is_gone(client: TestClient, clip: Path) -> None:
     job = post(client, clip)
     assert client.delete(f"/api/jobs/{job['id']}").status_code == 204

@@ -15,6 +15,7 @@ import pytest
 from clips import write_clip
 from mimetic.datasets import open_dataset
 from mimetic.plots import number
+from mimetic.prediction import margins_of
 from mimetic.web.shelf import name_of
 from mimetic.web.site import Site
 from served import Place, listening
@@ -117,6 +118,10 @@ def test_a_real_clip_is_dropped_scored_and_followed(page: Page, shared_data: Pat
     assert page.locator('[data-part="scores"] rect.value').count() == len(place.run.targets)
     assert "no sound track" in page.inner_text('[data-part="modalities"]')
     assert page.locator('[data-part="face"]').is_visible()
+    margins = margins_of(place.run)
+    assert margins is not None
+    assert f"{100 * margins.level:g} % interval" in page.inner_text('[data-part="caption"]')
+    assert page.locator('[data-part="scores"] .interval').count() == len(place.run.targets)
 
 
 def test_the_timeline_moves_with_the_player_and_moves_it(page: Page, tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ function curves(title, history, of, kept) {
 
 async function intervals() {
   for (const row of document.querySelectorAll("#systems tr[data-run]")) {
-    const cells = [row.querySelector('[data-part="value"]'), row.querySelector('[data-part="interval"]')];
+    const cells = [...row.querySelectorAll("[data-part]")];
+    if (!cells.length) continue; // trained on all labels: nothing can say how good it is
     try {
       const { mean_pearson: score } = await ask(`/api/runs/${row.dataset.run}/evaluation`);
       cells[0].textContent = figure(score.value);

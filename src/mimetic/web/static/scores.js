@@ -39,9 +39,10 @@ export function showScores(table, prediction, { before, truth } = {}) {
   table.replaceChildren(...rows);
 }
 
-export function caption(prediction, truth) {
+/** Say what the table shows; `interval` tells of which kind the intervals are. */
+export function caption(prediction, truth, interval) {
   const told = prediction.intervals
-    ? "Intensity; the line over a bar is its 95 % interval."
+    ? `Intensity; the line over a bar is its ${interval}.`
     : "Intensity. There are no intervals: this run gives one number a clip.";
   return truth ? `${told} A triangle marks the label.` : told;
 }

@@ -126,8 +126,6 @@ export class Timeline {
       this.add(name, (width) => curve(width, 34, seconds, line.times, line.values, { limits, told }),
         (time) => { const value = nearest(line.times, line.values, time); return value === null ? "–" : `${figure(value, digits)} ${line.unit === "a second" ? "/s" : line.unit}`; });
     }
-    const missing = Object.entries(unmeasured).map(([name, why]) => `${name}: ${why}`);
-    if (missing.length) this.body.append(make("p", { class: "soft" }, `Not measured: ${missing.join("; ")}.`));
     if (words.length) {
       const lane = make("div", { class: "words" });
       this.body.append(this.lane("words", lane));
@@ -139,6 +137,8 @@ export class Timeline {
         lane.append(chip);
       }
     } else if (text) this.body.append(make("p", { class: "soft" }, "The words came without times."));
+    const missing = Object.entries(unmeasured).map(([name, why]) => `${name}: ${why}`);
+    if (missing.length) this.body.append(make("p", { class: "soft" }, `Not measured: ${missing.join("; ")}.`));
   }
 
   numbers() {
