@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -273,6 +274,22 @@ def test_no_path_of_this_machine_is_told(client: TestClient, place: Place, clip:
     pages = ["/", "/clips", "/clip?id=00003", "/scatter", "/audit", "/runs", "/docs", "/openapi.json", "/api/runs"]
     for page in [*pages, "/api/clips", "/api/runs/none/history", "/api/clip?id=none"]:
         assert str(place.data.parent) not in client.get(page).text, page
+
+
+def test_a_run_without_a_validation_score_says_so_and_not_where_it_lies(place: Place, tmp_path: Path) -> None:
+    shutil.copytree(place.run.path, tmp_path / "my runs" / "refit" / "seed-0")
+    config = tmp_path / "my runs" / "refit" / "seed-0" / "config.json"
+    told = json.loads(config.read_text())
+    told["recipe"]["split"] = "all"
+    config.write_text(json.dumps(told))
+    with Site([tmp_path / "my runs"]) as site, client_of(site) as client:
+        answer = client.get(f"/api/runs/{place.run.signature[:12]}/evaluation")
+        assert answer.status_code == 409
+        assert str(tmp_path) not in answer.text
+        assert "seed-0" in answer.json()["detail"]
+        page = client.get("/runs").text
+        assert "trained on all labels" in page
+        assert 'data-part="value"' not in page
 
 
 def test_people_get_a_page_where_programs_get_a_problem(client: TestClient) -> None:

@@ -174,3 +174,37 @@ def test_recipes_attend_by_the_layers_that_the_table_names() -> None:
         entry = ENCODERS[name]
         assert entry.load()(8, **entry.options).get_submodule("score") is not None
     assert RECIPES
+
+
+def test_a_decoder_does_not_grow_with_the_clips_it_has_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gc
+
+    from clips import write_clip
+    from mimetic.reading import ClipReader
+    from mimetic.web.decoding import Inspecting
+
+    class Cycle:
+        """What refers to itself stays until somebody looks for garbage."""
+
+        left = 0
+
+        def __init__(self) -> None:
+            Cycle.left += 1
+            self.self = self
+
+        def __del__(self) -> None:
+            Cycle.left -= 1
+
+    def leaving(_reader: ClipReader, _clip: Clip) -> Iterator[dict[str, Taken]]:
+        Cycle()
+        yield {}
+
+    monkeypatch.setattr(ClipReader, "__call__", leaving)
+    path, read = write_clip(tmp_path / "one.mp4", seconds=0.5), Inspecting(ClipReader(features(["logmel"])))
+    gc.disable()
+    try:
+        for _ in range(20):
+            assert len(list(read(Clip(id="one", path=path)))) == 2
+        assert Cycle.left == 0
+    finally:
+        gc.enable()

@@ -7,6 +7,7 @@ In go clips, one after another; out come ``Facts`` (or a ``ClipError`` that says
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,8 +44,10 @@ class Reads:
     features: tuple[Feature, ...]
 
     def __call__(self) -> Inspecting:
-        """Make the function."""
-        return Inspecting(ClipReader(self.features))
+        """Make the function, in the process where it is going to work."""
+        made = Inspecting(ClipReader(self.features))
+        gc.freeze()  # what is there now stays: looking for garbage passes it over
+        return made
 
 
 class Inspecting:
@@ -67,8 +70,9 @@ class Inspecting:
 def give_memory_back() -> None:
     """Hand free memory back to the system, where its C library can: a process that reads clip after clip grows else.
 
-    Frames of all sizes come and go; glibc keeps the gaps between them for itself.
+    Frames of all sizes come and go; glibc keeps the gaps between them for itself, and Python what refers to itself.
     """
+    gc.collect()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
