@@ -66,6 +66,8 @@ class Monitor:
             value = past[-1] if past else None
             number = "-" if value is None else figure(value)
             grid.add_row(target, Text(number.rjust(5)), _bar((value or 0.0) / most), _course(past, most))
+        end = f"{most:g}" if most == 1 else f"{most:.2f}"
+        grid.add_row("", "", Text("0".ljust(CELLS - len(end)) + end, "dim"), "")
         return grid
 
     def _told(self) -> list[Text]:
