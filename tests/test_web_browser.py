@@ -14,6 +14,7 @@ import pytest
 
 from clips import write_clip
 from mimetic.datasets import open_dataset
+from mimetic.live import EVERY, WINDOW
 from mimetic.plots import number
 from mimetic.prediction import margins_of
 from mimetic.web.shelf import name_of
@@ -258,6 +259,8 @@ def test_the_camera_is_opened_after_consent_alone_and_scored_live(page: Page) ->
     opens.click()
     page.wait_for_function("() => Number(document.getElementById('live-view').dataset.scored) >= 2")
     assert "windows scored" in page.inner_text("#live-state")
+    told = page.locator("#live").evaluate("place => [place.dataset.window, place.dataset.every]")
+    assert [float(value) / 1000 for value in told] == [WINDOW, EVERY]  # the terminal's
     page.get_by_role("button", name="Stop").click()
     assert page.evaluate("() => document.getElementById('camera').srcObject") is None
 
