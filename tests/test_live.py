@@ -151,6 +151,16 @@ def test_a_device_is_named_by_format_and_name() -> None:
         play_device(Device("v4l2", "/dev/none"))
 
 
+def test_a_microphone_is_looked_for_in_the_systems_files_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("ALSA_CONFIG_DIR", "ALSA_CONFIG_PATH", "ALSA_PLUGIN_DIR")
+    for name in names:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    with pytest.raises(UsageError, match="alsa:none-such cannot be opened"):
+        play_device(Device("alsa", "none-such"))
+    assert all(os.environ[name].startswith("/usr/") for name in names)
+
+
 def test_what_breaks_off_says_so() -> None:
     def broken(_tape: Tape) -> None:
         raise av.FFmpegError(5, "input/output error")

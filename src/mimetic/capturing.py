@@ -6,6 +6,7 @@ work, and costs a few megabytes of memory however long one watches. Threads read
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -297,6 +298,15 @@ def play_file(path: Path) -> Callable[[Tape], None]:
     return play
 
 
+def _settle_alsa() -> None:
+    """Point ALSA to the system's files: PyAV's copy looks for its own below ``/tmp``, where anybody may put some."""
+    places = [*sorted(Path("/usr/lib").glob("*/alsa-lib")), Path("/usr/lib64/alsa-lib"), Path("/usr/lib/alsa-lib")]
+    plugins = next((place for place in places if place.is_dir()), places[-1])
+    os.environ.setdefault("ALSA_CONFIG_DIR", "/usr/share/alsa")
+    os.environ.setdefault("ALSA_CONFIG_PATH", "/usr/share/alsa/alsa.conf")
+    os.environ.setdefault("ALSA_PLUGIN_DIR", str(plugins))
+
+
 def play_device(at: Device) -> Callable[[Tape], None]:
     """Open a device, and read it until it is stopped: a frame's time is when it came.
 
@@ -305,6 +315,8 @@ def play_device(at: Device) -> Callable[[Tape], None]:
     UsageError
         if it cannot be opened.
     """
+    if at.format == "alsa":
+        _settle_alsa()
     try:
         container = av.open(at.name, mode="r", format=at.format, options=OPTIONS.get(at.format, {}), timeout=PATIENCE)
     except (av.FFmpegError, OSError, ValueError) as error:
