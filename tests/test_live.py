@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from clips import write_clip
-from mimetic.capturing import CAMERAS, KEPT, Device, Tape, device, play_device, play_file
+from mimetic.capturing import KEPT, Tape
 from mimetic.live import EVERY, WINDOW, Window, watch
 from mimetic.media import Media
 from mimetic.monitor import Monitor, line
+from mimetic.playing import CAMERAS, Device, device, play_device, play_file
 from mimetic.records import Clip, ClipError, Frames, Json, Sound, UsageError
 from served import Place
 

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.live import Live
 
 from mimetic import console
-from mimetic.capturing import CAMERAS, MICROPHONES, Device, Tape, device, play_device, play_file
+from mimetic.capturing import Tape
 from mimetic.console import finite
 from mimetic.live import Window, watch
 from mimetic.monitor import Monitor, line
+from mimetic.playing import CAMERAS, MICROPHONES, Device, device, play_device, play_file
 from mimetic.records import Clip, Json, UsageError
 from mimetic.runs import Run
 from mimetic.web.scoring import Desk, told
