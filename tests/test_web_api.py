@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -167,6 +168,32 @@ def test_names_cannot_climb_out_or_carry_markup_into_a_path(client: TestClient, 
     assert uploads.shown_name("a" * 300 + ".mp4") == "a" * 76 + ".mp4"
 
 
+@pytest.mark.parametrize("name", ["list.m3u8", "list.ffconcat", "clip.mp4", "clip"])
+def test_a_playlist_cannot_reach_other_files_of_this_machine(client: TestClient, clip: Path, name: str) -> None:
+    lists = (
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:5,\n{clip}\n#EXT-X-ENDLIST\n",
+        f"ffconcat version 1.0\nfile {clip}\n",
+        f"ffconcat version 1.0\nfile {clip.name}\n",
+    )
+    for content in lists:
+        job = finished(client, client.post("/api/jobs", params={"name": name}, content=content, headers=BYTES).json())
+        assert job["state"] == "failed"
+        assert job["problem"]["status"] == 422
+
+
+@pytest.mark.parametrize("kind", ["hls", "concat"])
+def test_a_list_of_files_is_refused_before_it_is_read(tmp_path: Path, kind: str) -> None:
+    part = write_clip(tmp_path / "part.mp4", seconds=1.0)
+    path = tmp_path / ("list.m3u8" if kind == "hls" else "list.ffconcat")
+    content = {
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{part}\n#EXT-X-ENDLIST\n",
+        "concat": f"ffconcat version 1.0\nfile {part.name}\n",
+    }
+    path.write_text(content[kind])
+    with pytest.raises(ClipError, match="a playlist"):
+        decoding.inspect(Clip(id="list", path=path))
+
+
 def test_a_deleted_job_is_gone(client: TestClient, clip: Path) -> None:
     job = post(client, clip)
     assert client.delete(f"/api/jobs/{job['id']}").status_code == 204
@@ -247,6 +274,22 @@ def test_no_path_of_this_machine_is_told(client: TestClient, place: Place, clip:
     pages = ["/", "/clips", "/clip?id=00003", "/scatter", "/audit", "/runs", "/docs", "/openapi.json", "/api/runs"]
     for page in [*pages, "/api/clips", "/api/runs/none/history", "/api/clip?id=none"]:
         assert str(place.data.parent) not in client.get(page).text, page
+
+
+def test_a_run_without_a_validation_score_says_so_and_not_where_it_lies(place: Place, tmp_path: Path) -> None:
+    shutil.copytree(place.run.path, tmp_path / "my runs" / "refit" / "seed-0")
+    config = tmp_path / "my runs" / "refit" / "seed-0" / "config.json"
+    told = json.loads(config.read_text())
+    told["recipe"]["split"] = "all"
+    config.write_text(json.dumps(told))
+    with Site([tmp_path / "my runs"]) as site, client_of(site) as client:
+        answer = client.get(f"/api/runs/{place.run.signature[:12]}/evaluation")
+        assert answer.status_code == 409
+        assert str(tmp_path) not in answer.text
+        assert "seed-0" in answer.json()["detail"]
+        page = client.get("/runs").text
+        assert "trained on all labels" in page
+        assert 'data-part="value"' not in page
 
 
 def test_people_get_a_page_where_programs_get_a_problem(client: TestClient) -> None:

@@ -14,7 +14,9 @@ import pytest
 
 from clips import write_clip
 from mimetic.datasets import open_dataset
+from mimetic.live import EVERY, WINDOW
 from mimetic.plots import number
+from mimetic.prediction import margins_of
 from mimetic.web.shelf import name_of
 from mimetic.web.site import Site
 from served import Place, listening
@@ -82,6 +84,15 @@ def drop(page: Page, path: Path) -> None:
     page.dispatch_event('[data-part="drop"]', "drop", {"dataTransfer": data})
 
 
+def visit(page: Page, path: str) -> None:
+    """Go to a page, and wait until it is what it will be: a clip scored, findings there (that page loads anew)."""
+    page.goto(path, timeout=60_000)
+    if path.startswith("/clip?"):
+        page.wait_for_selector("[data-done]", timeout=60_000)
+    if path == "/audit":
+        page.wait_for_selector("table", timeout=60_000)
+
+
 def shown_scores(page: Page) -> dict[str, str]:
     rows = page.locator('[data-part="scores"] tr')
     return {
@@ -100,13 +111,18 @@ def test_a_real_clip_is_dropped_scored_and_followed(page: Page, shared_data: Pat
     drop(page, shared_data / "video_faces" / "liveportrait_d0.mp4")
     page.wait_for_selector("[data-done]")
     seen = set(page.evaluate("() => [...window.seen]"))
-    assert {"Sending the file", "Reading picture and sound"} <= seen
+    assert "Sending the file" in seen
+    assert seen & {"Looking at the file", "Reading picture and sound", "Looking at it window by window"}
     job = page.get_attribute("[data-done]", "data-done")
     told = page.evaluate("job => fetch(`/api/jobs/${job}`).then((answer) => answer.json())", job)["result"]
     assert shown_scores(page) == {target: number(value) for target, value in told["scores"].items()}
     assert page.locator('[data-part="scores"] rect.value').count() == len(place.run.targets)
     assert "no sound track" in page.inner_text('[data-part="modalities"]')
     assert page.locator('[data-part="face"]').is_visible()
+    margins = margins_of(place.run)
+    assert margins is not None
+    assert f"{100 * margins.level:g} % interval" in page.inner_text('[data-part="caption"]')
+    assert page.locator('[data-part="scores"] .interval').count() == len(place.run.targets)
 
 
 def test_the_timeline_moves_with_the_player_and_moves_it(page: Page, tmp_path: Path) -> None:
@@ -229,8 +245,7 @@ def test_a_training_that_goes_on_is_seen_learning(page: Page, place: Place) -> N
     lines = [{"epoch": e, "loss": 1.0 / e, "rate": 0.1, "mean_pearson": 0.1 * e, "pearson": {}} for e in (1, 2, 3)]
     for line in lines:
         journal.note(place.run.recipe, 7, line)
-    page.locator("#training figure").wait_for()
-    assert "epoch 3 of 2, now .300" in page.inner_text("#training figcaption").replace("\n", " ")
+    page.locator("#training figcaption", has_text="epoch 3 of 2, now .300").wait_for()
     journal.close()
     page.locator("#training figure").wait_for(state="detached")
 
@@ -244,6 +259,8 @@ def test_the_camera_is_opened_after_consent_alone_and_scored_live(page: Page) ->
     opens.click()
     page.wait_for_function("() => Number(document.getElementById('live-view').dataset.scored) >= 2")
     assert "windows scored" in page.inner_text("#live-state")
+    told = page.locator("#live").evaluate("place => [place.dataset.window, place.dataset.every]")
+    assert [float(value) / 1000 for value in told] == [WINDOW, EVERY]  # the terminal's
     page.get_by_role("button", name="Stop").click()
     assert page.evaluate("() => document.getElementById('camera').srcObject") is None
 
@@ -268,9 +285,7 @@ def test_axe_finds_no_violation(browser: Browser, address: str, path: str, schem
     axe = pytest.importorskip("axe_playwright_python")
     context = browser.new_context(base_url=address, color_scheme=scheme, viewport={"width": 1000, "height": 800})
     page = context.new_page()
-    page.goto(path)
-    if path.startswith("/clip?"):
-        page.wait_for_selector("[data-done]", timeout=60_000)
+    visit(page, path)
     page.evaluate(files(axe).joinpath("axe.min.js").read_text("utf-8"))
     found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
     told = [(fault["id"], [node["html"][:200] for node in fault["nodes"][:3]]) for fault in found]
@@ -281,9 +296,7 @@ def test_axe_finds_no_violation(browser: Browser, address: str, path: str, schem
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_is_wider_than_a_phone(page: Page, path: str) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    page.goto(path)
-    if path.startswith("/clip?"):
-        page.wait_for_selector("[data-done]")
+    visit(page, path)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
 
 

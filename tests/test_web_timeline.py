@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from mimetic.features import feature
+from mimetic.batches import Ragged
+from mimetic.features import feature, features
 from mimetic.network import Network
 from mimetic.reading import Taken
 from mimetic.recipes import RECIPES, Part, Recipe
@@ -78,6 +80,60 @@ def test_what_is_too_short_or_has_no_time_has_no_windows(desk: Desk) -> None:
     assert (told["windows"], told["timeless"]) == (None, ["text"])
 
 
+@pytest.fixture(scope="module")
+def mixture(place: Place) -> Iterator[Desk]:
+    """Give a desk of what ``auto`` made of the clips: a mixture, with words by letters and no network."""
+    from mimetic.automatic import recipe_for, train_automatically
+    from mimetic.datasets import open_dataset
+    from mimetic.extraction import extract
+    from mimetic.store import Store
+    from mimetic.training.material import Shelf
+
+    dataset, store = open_dataset(place.data), Store(place.data / "features")
+    recipe = recipe_for(dataset, store, kind="floor")
+    extract(dataset.clips, features(part.feature for part in recipe.parts), store, workers=0)
+    run = train_automatically(Shelf(dataset, store), recipe, place.runs.parent / "floor")
+    with Desk(run) as opened:
+        yield opened
+
+
+def test_a_mixture_has_windows_and_contributions_and_no_attention(mixture: Desk) -> None:
+    keys = [feature.key for feature in mixture.features]
+    read = reading(keys)
+    found = timeline.as_json(mixture, read)
+    assert (found["mixture"], found["attention"]) == (True, {})
+    windows = timeline.windows_of(mixture, read)
+    assert windows is not None
+    assert windows.scores.shape == (len(windows.times), len(mixture.run.targets))
+    names = mixture.run.recipe.modalities
+    assert set(found["windows"]["contributions"]) == set(names)
+    name = names[keys.index("logmel")]
+    without = mixture.score(read, without=[name])
+    assert without.modalities[0][name] == "switched off"
+    assert without.values != pytest.approx(mixture.score(read).values, abs=1e-9)
+
+
+def test_of_two_features_of_one_modality_one_can_be_switched_off() -> None:
+    desk = object.__new__(Desk)
+    recipe = Recipe(
+        name="two", parts=(Part(feature="logmel", encoder="meanstd"), Part(feature="egemaps", encoder="meanstd"))
+    )
+    seen: list[list[int]] = []
+
+    def model(parts: tuple[Ragged, ...]) -> NDArray[np.float64]:
+        seen.append([int(part.lengths[0]) for part in parts])
+        return np.zeros((1, 1))
+
+    dims = [feature("logmel").dim, feature("egemaps").dim]
+    told = {"recipe": recipe, "dims": dims, "targets": ("a",), "config": {"margins": None}}
+    told["features"] = features(part.feature for part in recipe.parts)
+    desk.run, desk.model = type("Run", (), told)(), model
+    scores = desk.score(reading(["logmel", "egemaps"]), without=["audio: egemaps"])
+    assert dict(scores.modalities[0]) == {"audio: logmel": "used", "audio: egemaps": "switched off"}
+    assert seen[0][0] > 0
+    assert seen[0][1] == 0
+
+
 def test_attention_is_what_the_encoder_weighs_its_rows_by(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     recipe = Recipe(name="attending", parts=(Part(feature="logmel", encoder="attention"),))
@@ -118,3 +174,37 @@ def test_recipes_attend_by_the_layers_that_the_table_names() -> None:
         entry = ENCODERS[name]
         assert entry.load()(8, **entry.options).get_submodule("score") is not None
     assert RECIPES
+
+
+def test_a_decoder_does_not_grow_with_the_clips_it_has_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gc
+
+    from clips import write_clip
+    from mimetic.reading import ClipReader
+    from mimetic.web.decoding import Inspecting
+
+    class Cycle:
+        """What refers to itself stays until somebody looks for garbage."""
+
+        left = 0
+
+        def __init__(self) -> None:
+            Cycle.left += 1
+            self.self = self
+
+        def __del__(self) -> None:
+            Cycle.left -= 1
+
+    def leaving(_reader: ClipReader, _clip: Clip) -> Iterator[dict[str, Taken]]:
+        Cycle()
+        yield {}
+
+    monkeypatch.setattr(ClipReader, "__call__", leaving)
+    path, read = write_clip(tmp_path / "one.mp4", seconds=0.5), Inspecting(ClipReader(features(["logmel"])))
+    gc.disable()
+    try:
+        for _ in range(20):
+            assert len(list(read(Clip(id="one", path=path)))) == 2
+        assert Cycle.left == 0
+    finally:
+        gc.enable()

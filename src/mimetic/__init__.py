@@ -33,6 +33,7 @@ The house, in the order of the river (a module imports only from those above it)
     showing                                              what searches and stacks are, in the terminal
     hub                                                  a run on its way to or from the hub
     calls                                                what the words of a call mean
+    live capturing playing monitor                       what goes on now, window by window; on the terminal
     web                                                  the page, and the HTTP interface under it
     commands                                             the commands, by what they are for
     cli                                                  the command line

@@ -24,16 +24,18 @@ from mimetic.conveying import convey_here
 from mimetic.datasets import open_datasets
 from mimetic.datasets.table import open_clips
 from mimetic.devices import choose_device
-from mimetic.features import Feature
 from mimetic.licences import check_licences
 from mimetic.mixing import load_stack
-from mimetic.network import score_tracks
+from mimetic.network import Network, score_tracks
 from mimetic.reading import Taken, Through
 from mimetic.records import Clip, Dataset, Json, Scores, Track, UsageError
 from mimetic.runs import NETWORK, STACK, Run
 from mimetic.spools import Spool
 from mimetic.stacking import Margins, conformal
 from mimetic.store import Store
+
+Model = Callable[[tuple[Ragged, ...]], NDArray[np.float64]]
+"""What a run scores with: a track a feature in, ``(clip, target)`` out."""
 
 AT_ONCE = 32
 """Clips whose inputs may share a pretrained model's batch."""
@@ -185,12 +187,12 @@ def as_clips(clips: Sequence[Clip | Path | str]) -> tuple[Clip, ...]:
     return tuple(found)
 
 
-def scores_of(run: Run, reading: Reading) -> Scores:
-    """Score clips that have been read."""
+def scores_of(run: Run, reading: Reading, *, model: Model | None = None) -> Scores:
+    """Score clips that have been read; ``model`` is the run's own, where whoever asks holds it ready."""
     clips, parts, reasons = reading.clips, reading.parts, reading.reasons
-    values = _values(run, parts)
+    values = (model or model_of(run))(parts)
     presence = np.stack([part.lengths > 0 for part in parts], axis=1)
-    told = [_told(run.features, has, why) for has, why in zip(presence, reasons, strict=True)]
+    told = [_told(run, has, why) for has, why in zip(presence, reasons, strict=True)]
     errors = [_error(clip, of) if not any(has) else None for clip, of, has in zip(clips, told, presence, strict=True)]
     return Scores(
         clips=tuple(clip.id for clip in clips),
@@ -202,12 +204,28 @@ def scores_of(run: Run, reading: Reading) -> Scores:
     )
 
 
-def _values(run: Run, parts: tuple[Ragged, ...]) -> NDArray[np.float64]:
+def model_of(run: Run) -> Model:
+    """Open what a run scores with, a network or a mixture.
+
+    Raises
+    ------
+    BadRun
+        if its files are missing or damaged, or its features are computed otherwise now.
+    """
     if run.kind == NETWORK:
-        return score_tracks(run.network(), parts, np.arange(len(parts[0].values)), torch.device("cpu"))
+        return through(run.network())
+    features = run.features
     if run.kind == STACK:
-        return load_stack(run).predict(run.features, parts)
-    return load_auto(run).predict(as_modalities(run.features, parts))
+        stack = load_stack(run)
+        return lambda parts: stack.predict(features, parts)
+    mixture = load_auto(run)
+    return lambda parts: mixture.predict(as_modalities(features, parts))
+
+
+def through(network: Network) -> Model:
+    """Give a network as what scores clips."""
+    cpu = torch.device("cpu")
+    return lambda parts: score_tracks(network, parts, np.arange(len(parts[0].values)), cpu)
 
 
 def margins_of(run: Run) -> Margins | None:
@@ -224,11 +242,11 @@ def margins_of(run: Run) -> Margins | None:
     return conformal(valid.true, valid.predicted, source="residuals of the validation clips, which chose the epoch")
 
 
-def _told(features: Sequence[Feature], has: Sequence[bool], why: Sequence[str | None]) -> dict[str, str]:
+def _told(run: Run, has: Sequence[bool], why: Sequence[str | None]) -> dict[str, str]:
     """Say of each modality that it was used, or why not."""
     return {
-        feature.entry.modality: "used" if there else reason or NOTHING_MEASURED.get(feature.entry.view, "nothing in it")
-        for feature, there, reason in zip(features, has, why, strict=True)
+        name: "used" if there else reason or NOTHING_MEASURED.get(feature.entry.view, "nothing in it")
+        for name, feature, there, reason in zip(run.recipe.modalities, run.features, has, why, strict=True)
     }
 
 

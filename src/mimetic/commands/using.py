@@ -77,14 +77,26 @@ def list_(
 
 def predict(
     run: RunFolder,
-    clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Media files or folders.")],
+    clips: Annotated[
+        list[Path] | None, typer.Argument(metavar="CLIP...", help="Media files or folders.", show_default=False)
+    ] = None,
     words: WordsFile = None,
     explained: Annotated[bool, typer.Option("--explain", help="Say what each modality adds to each score.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Score the last 4 s every half second, of camera and microphone or a file.")
+    ] = False,
+    camera: Annotated[str, typer.Option(metavar="FORMAT:NAME", help="Such as v4l2:/dev/video0, or none.")] = "",
+    microphone: Annotated[str, typer.Option(metavar="FORMAT:NAME", help="Such as alsa:default, or none.")] = "",
     device: Device = "auto",
     accept: Accept = "",
     as_json: AsJson = False,
 ) -> None:
     """Score clips: a number for each target, or the reason why not."""
+    if live:
+        _predict_live(run, clips or [], camera, microphone, device, accept, as_json=as_json)
+        return
+    if not clips:
+        raise UsageError("there is no clip to score", remedy="Give clips, or --live for camera and microphone.")
     from mimetic import calls, console
     from mimetic.prediction import as_clips, explain, margins_of, read, scores_of
     from mimetic.runs import Run
@@ -104,6 +116,19 @@ def predict(
         console.print_lines(opened.note or None, told)
     if any(scores.errors):
         raise typer.Exit(FELL_SHORT)
+
+
+def _predict_live(
+    run: Path, clips: Sequence[Path], camera: str, microphone: str, device: str, accept: str, *, as_json: bool
+) -> None:
+    from mimetic import calls
+    from mimetic.commands.watching import Asked, watch_live
+    from mimetic.runs import Run
+
+    if len(clips) > 1:
+        raise UsageError("one file can be played at a time", remedy="Give one, or none for camera and microphone.")
+    asked = Asked(file=clips[0] if clips else None, camera=camera, microphone=microphone)
+    watch_live(Run(run), asked, device=device, accepted=calls.names_in(accept), as_json=as_json)
 
 
 def submit(

@@ -17,7 +17,8 @@ from mimetic.web.here import TheSite
 from mimetic.web.jobs import STAGES, Job
 from mimetic.web.limits import LIVE_BYTES, UPLOAD_BYTES, WORDS
 from mimetic.web.problems import Refusal, declared
-from mimetic.web.site import Scored, Site, told
+from mimetic.web.scoring import told
+from mimetic.web.site import Scored, Site
 
 BODY: dict[str, Any] = {
     "requestBody": {

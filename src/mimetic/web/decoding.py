@@ -6,6 +6,9 @@ In go clips, one after another; out come ``Facts`` (or a ``ClipError`` that says
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +22,9 @@ from mimetic.reading import ClipReader, Message
 from mimetic.records import Clip, ClipError, MimeticError, Words
 from mimetic.web.limits import PIXELS, UPLOAD_SECONDS
 from mimetic.words import read_words
+
+PLAYLISTS = frozenset({"hls", "applehttp", "concat", "dash", "imf"})
+"""FFmpeg's formats that name other files of this machine, which a stranger's must not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +44,10 @@ class Reads:
     features: tuple[Feature, ...]
 
     def __call__(self) -> Inspecting:
-        """Make the function."""
-        return Inspecting(ClipReader(self.features))
+        """Make the function, in the process where it is going to work."""
+        made = Inspecting(ClipReader(self.features))
+        gc.freeze()  # what is there now stays: looking for garbage passes it over
+        return made
 
 
 class Inspecting:
@@ -55,6 +63,20 @@ class Inspecting:
             yield from self._read(clip)
         except MimeticError as error:
             yield ClipError(error.message)
+        finally:
+            give_memory_back()
+
+
+def give_memory_back() -> None:
+    """Hand free memory back to the system, where its C library can: a process that reads clip after clip grows else.
+
+    Frames of all sizes come and go; glibc keeps the gaps between them for itself, and Python what refers to itself.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def inspect(clip: Clip) -> Facts:
@@ -69,6 +91,8 @@ def inspect(clip: Clip) -> Facts:
     if clip.path is None:
         return Facts(seconds=None, has_picture=False, has_sound=False, words=words)
     with open_container(clip.path) as container:
+        if PLAYLISTS & set(container.format.name.split(",")):
+            raise ClipError("a playlist: it names other files, and is none")
         video, audio = find_stream(container, VideoStream), find_stream(container, AudioStream)
         if video is None and audio is None:
             raise ClipError("no picture and no sound in it")

@@ -7,6 +7,7 @@ trace of this machine.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -58,8 +59,20 @@ def told_in(error: MimeticError) -> Problem:
     """Make the problem of one of our errors: 404 for an unknown name, 422 for a clip, 409 for a run or a store."""
     kinds: list[tuple[type[MimeticError], int]] = [(UnknownName, 404), (ClipError, 422), (BadRun, 409)]
     status = next((status for kind, status in kinds if isinstance(error, kind)), 409)
-    return problem_of(status, error.message, remedy=error.remedy)
+    return problem_of(status, without_folders(error.message), remedy=without_folders(error.remedy))
 
+
+def without_folders(text: str) -> str:
+    """Leave of every path its last part: where things lie on this machine is nobody's business.
+
+    >>> without_folders("/home/my name/runs/light-0b42/seed-0 and /x/seed-1 have no scores")
+    'seed-0 and seed-1 have no scores'
+    """
+    return FOLDERS.sub("", text)
+
+
+FOLDERS = re.compile(r"""(?<![\w.])(?:[A-Za-z]:)?[/\\](?:(?:(?!\sand\s)[^/\\\n:;,'"()])+[/\\])+""")
+"""The folders of a path that begins at a root; spaces are parts of names, the word that joins two paths is none."""
 
 Show = Callable[[Problem], Response]
 """Gives the page that tells people of a problem."""

@@ -74,7 +74,9 @@ class Timeline(BaseModel):
     timeless: list[str] = Field(description="Modalities that count whole in every window.")
     windows: Windows | None
     attention: dict[str, Curve]
+    mixture: bool = Field(description="Whether the run is a mixture of models, which has no attention of its own.")
     curves: dict[str, Curve]
+    unmeasured: dict[str, str] = Field(description="Curves that there are none of, and why.")
     words: list[tuple[float, float, str]]
     text: str | None
     faces: Faces | None

@@ -7,31 +7,34 @@ The decoder is a process that stays; the models and the network live here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from threading import Lock
 from typing import Self
 
+from mimetic import calls
 from mimetic.assembling import Assembly
 from mimetic.batches import Ragged
+from mimetic.console import finite
 from mimetic.conveying import Models
 from mimetic.devices import choose_device
 from mimetic.features import Feature, features
 from mimetic.licences import check_licences
 from mimetic.parallel import Crew, End, Lost
 from mimetic.prediction import Reading as Parts
-from mimetic.prediction import scores_of
+from mimetic.prediction import model_of, scores_of, through
 from mimetic.reading import Message, Taken
-from mimetic.records import Clip, ClipError, Scores, Track
+from mimetic.records import Clip, ClipError, Json, Scores, Track
 from mimetic.runs import NETWORK, Run
 from mimetic.spools import Spool
 from mimetic.web.decoding import Facts, Reads
 from mimetic.web.limits import DECODING_SECONDS
 from mimetic.web.strip import strip_like
 
-SIGNALS = ("logmel", "motion-blocks")
-"""Features that are looked at, not scored, where the run has no use for them: loudness and pitch, movement."""
+SIGNALS = ("logmel", "motion-blocks", "motion-landmarks")
+"""Features that are looked at where the run has no use for them: loudness and pitch, movement, the face."""
 
 SWITCHED_OFF = "switched off"
 """Why a modality was not used that the user did not want."""
@@ -62,8 +65,19 @@ class Reading:
         return max([*lengths, 0.0 if lengths else self.facts.seconds or 0.0])
 
 
+def to_look_at() -> tuple[Feature, ...]:
+    """Give the features that a page shows beside the scores, as far as what they need is installed."""
+    meshed = find_spec("mediapipe") is not None
+    return tuple(feature for feature in features(SIGNALS) if meshed or feature.entry.extra != "face")
+
+
 class Desk:
     """One run, ready to score. A context: its decoder's process ends with it.
+
+    Parameters
+    ----------
+    beside
+        features that are to be looked at, whether the run has a use for them or not.
 
     Raises
     ------
@@ -73,12 +87,15 @@ class Desk:
         if the run's weights are not there.
     """
 
-    def __init__(self, run: Run, *, device: str = "auto", accepted: Collection[str] = ()) -> None:
+    def __init__(
+        self, run: Run, *, beside: Sequence[Feature] = (), device: str = "auto", accepted: Collection[str] = ()
+    ) -> None:
         check_licences(run.features, accepted)
         self.run = run
         self.network = run.network() if run.kind == NETWORK else None  # a mixture of models has none to look into
+        self.model = model_of(run) if self.network is None else through(self.network)
         self._strip = strip_like(run.features)
-        everything = (*run.features, *(f for f in features(SIGNALS) if f not in run.features), self._strip)
+        everything = (*run.features, *(f for f in beside if f not in run.features), self._strip)
         self._features = {f.key: f for f in everything}
         self._models = Models(run.features, choose_device(device))
         self._busy, self._open = Lock(), ExitStack()
@@ -99,6 +116,10 @@ class Desk:
     def features(self) -> tuple[Feature, ...]:
         """The run's features."""
         return self.run.features
+
+    def warm(self) -> None:
+        """Start the decoder's process, which takes some seconds, before anybody waits for it."""
+        self.read(Clip(id="nothing"))
 
     def read(self, clip: Clip, tell: Tell = lambda _stage: None) -> Reading:
         """Read a clip; whoever else wants to waits.
@@ -164,16 +185,23 @@ class Desk:
     def score(self, reading: Reading, *, without: Collection[str] = ()) -> Scores:
         """Score what was read; ``without`` are modalities to leave out, as if the clip did not have them."""
         taken = {f.key: reading.taken[f.key] for f in self.features}
-        for feature in self.features:
-            if feature.entry.modality in without:
+        for name, feature in zip(self.run.recipe.modalities, self.features, strict=True):
+            if name in without:
                 taken[feature.key] = Taken(None, SWITCHED_OFF)
         kept = {key: of.track if isinstance(of.track, Track) else None for key, of in taken.items()}
         dims = zip(self.features, self.run.dims, strict=True)
         parts = tuple(Ragged([kept[f.key]], dim) for f, dim in dims)
         reasons = [[taken[f.key].reason for f in self.features]]
-        return scores_of(self.run, Parts(clips=(reading.clip,), parts=parts, reasons=reasons))
+        return scores_of(self.run, Parts(clips=(reading.clip,), parts=parts, reasons=reasons), model=self.model)
 
 
 def _in_memory(taken: Taken) -> Taken:
     track = taken.track.track() if isinstance(taken.track, Spool) else taken.track
     return Taken(track, taken.reason, taken.seconds)
+
+
+def told(reading: Reading, scores: Scores) -> Json:
+    """Give a clip's scores as ``mimetic predict --json`` does, without the path: it is this machine's own."""
+    (found,) = calls.scored([reading.clip], scores, (), None)
+    plain: Json = finite({**found, "path": None})
+    return plain

@@ -17,6 +17,17 @@ from mimetic.web.strip import ENTRY
 POINTS = 300
 """Of a curve: what a screen can show."""
 
+SOURCES = {
+    "loudness": "logmel",
+    "pitch": "logmel",
+    "face movement": "motion-landmarks",
+    "picture movement": "motion-blocks",
+}
+"""The curves, and the feature that each is taken from."""
+
+NOTHING = {"pitch": "no voice found", "face movement": "no face found", "picture movement": "nothing moves"}
+"""Why a feature that is there has nothing for a curve."""
+
 Floats = NDArray[np.float64]
 
 
@@ -24,12 +35,22 @@ def as_json(reading: Reading) -> Json:
     """Give the curves that there are: ``{name: {"unit", "times", "values"}}``, null where nothing is measured."""
     strip = reading.track(reading.strip)
     words = reading.facts.words
+    curves = {name: curve for name, curve in _curves(reading).items() if curve is not None}
     return {
-        "curves": {name: curve for name, curve in _curves(reading).items() if curve is not None},
+        "curves": curves,
+        "unmeasured": {name: _why_not(reading, name) for name in SOURCES if name not in curves},
         "words": [] if words is None else [[start, end, text] for start, end, text in words.segments],
         "text": None if words is None else words.text,
         "faces": None if strip is None or not strip.valid.any() else _faces(strip),
     }
+
+
+def _why_not(reading: Reading, name: str) -> str:
+    """Say why there is no curve."""
+    taken = reading.taken.get(SOURCES[name])
+    if taken is None:
+        return "the extra `face` is not installed" if name == "face movement" else "not looked at"
+    return taken.reason or NOTHING.get(name, "nothing measured")
 
 
 def _faces(strip: Track) -> Json:

@@ -11,9 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
-from typing import Any, Self
+from typing import Self
 
-from mimetic import calls
 from mimetic.console import finite
 from mimetic.records import Clip, Dataset, Json
 from mimetic.runs import runs_of
@@ -21,7 +20,7 @@ from mimetic.web import signals, strip, timeline
 from mimetic.web.jobs import Job, Jobs
 from mimetic.web.library import Library
 from mimetic.web.limits import DESKS
-from mimetic.web.scoring import Desk, Reading, Tell
+from mimetic.web.scoring import Desk, Reading, Tell, to_look_at, told
 from mimetic.web.shelf import Shelf, name_of
 from mimetic.web.uploads import Receiver, Upload
 
@@ -65,7 +64,7 @@ class Site:
 
     def warm(self) -> None:
         """Make the first run's desk, in the background: its decoder takes some seconds to start."""
-        Thread(target=self.desk, args=(name_of(self.shelf.get(None)),), name="warm", daemon=True).start()
+        Thread(target=lambda: self.desk(name_of(self.shelf.get(None))).warm(), name="warm", daemon=True).start()
 
     def __enter__(self) -> Self:
         return self
@@ -124,16 +123,11 @@ class Site:
         """Give the desk of a run; of more than a few, those that were not used for longest make room."""
         with self._lock:
             if run not in self._desks:
-                self._desks[run] = Desk(self.shelf.get(run), device=self._device, accepted=self._accepted)
+                self._desks[run] = Desk(
+                    self.shelf.get(run), beside=to_look_at(), device=self._device, accepted=self._accepted
+                )
             self._desks.move_to_end(run)
             while len(self._desks) > DESKS:
                 _, oldest = self._desks.popitem(last=False)
                 oldest.close()
             return self._desks[run]
-
-
-def told(reading: Reading, scores: Any) -> Json:
-    """Give a clip's scores as ``mimetic predict --json`` does, without the path: it is this machine's own."""
-    (found,) = calls.scored([reading.clip], scores, (), None)
-    plain: Json = finite({**found, "path": None})
-    return plain

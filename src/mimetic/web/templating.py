@@ -12,8 +12,10 @@ from urllib.parse import urlencode
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mimetic.live import EVERY, WINDOW
 from mimetic.panels import spread
 from mimetic.plots import number
+from mimetic.prediction import margins_of
 from mimetic.recipes import RECIPES
 from mimetic.records import MimeticError
 from mimetic.runs import Run
@@ -63,7 +65,10 @@ class Pages:
         """Give the page of a clip: of the data set's, or of one that is still to be dropped."""
         clip = self.site.library.clip(name) if name is not None and self.site.library is not None else None
         limits = {"megabytes": UPLOAD_BYTES >> 20, "minutes": f"{UPLOAD_SECONDS / 60:g}", "words": WORDS}
-        return self.page("clip", "/", clip=clip, beside=beside, limits=limits, **self.about(run))
+        live = {"window": round(1000 * WINDOW), "every": round(1000 * EVERY)}
+        about = self.about(run)
+        interval = _interval(about["run"])
+        return self.page("clip", "/", clip=clip, beside=beside, limits=limits, live=live, interval=interval, **about)
 
     def clips(self, library: Library, query: Query, fault: str, run: str | None) -> HTMLResponse:
         """Give the table of the data set."""
@@ -148,3 +153,9 @@ def _signed(value: float) -> str:
 def _link(run: str) -> Callable[[str], str]:
     """Give what makes the address of a clip's page."""
     return lambda clip: f"/clip?{urlencode({'id': clip, 'run': run})}"
+
+
+def _interval(run: Run) -> str:
+    """Say what a run's intervals are; nothing where it has none."""
+    margins = margins_of(run)
+    return "" if margins is None else f"{100 * margins.level:g} % interval, from {margins.source}"

@@ -17,15 +17,10 @@ from numpy.typing import NDArray
 
 from mimetic.batches import Ragged, make_batch
 from mimetic.encoders.convolutional import TEMPERATURE
-from mimetic.network import Branch, score_tracks
+from mimetic.live import EVERY, WINDOW
+from mimetic.network import Branch
 from mimetic.records import Json, Track
 from mimetic.web.scoring import Desk, Reading
-
-WIDTH = 4.0
-"""Seconds of a window; of a clip shorter than two of them, half of it."""
-
-STEP = 0.5
-"""Seconds from one window's middle to the next, at least."""
 
 MOST = 60
 """Windows: each is scored once whole, once without each modality, and once for the moment that it cuts out."""
@@ -59,16 +54,12 @@ class Windows:
 
 
 def windows_of(desk: Desk, reading: Reading) -> Windows | None:
-    """Score a clip window by window; ``None`` where it is too short, has no time, or the run is no network."""
+    """Score a clip window by window; ``None`` where it is too short, or has no time."""
     tracks = [reading.track(feature.key) for feature in desk.features]
-    if (
-        desk.network is None
-        or reading.seconds < SHORTEST
-        or not any(track is not None and track.rate for track in tracks)
-    ):
+    if reading.seconds < SHORTEST or not any(track is not None and track.rate for track in tracks):
         return None
-    width = min(WIDTH, reading.seconds / 2)
-    step = max(STEP, reading.seconds / (MOST - 1))
+    width = min(WINDOW, reading.seconds / 2)  # of a clip shorter than two of them, half of it
+    step = max(EVERY, reading.seconds / (MOST - 1))
     times = np.arange(0.0, reading.seconds + 1e-9, step)[:MOST]
     spans = [(max(0.0, t - width / 2), min(reading.seconds, t + width / 2)) for t in times.tolist()]
     inside = [[_inside(track, *span) for span in spans] for track in tracks]
@@ -89,8 +80,7 @@ def windows_of(desk: Desk, reading: Reading) -> Windows | None:
 
 def _score(desk: Desk, tracks: Sequence[Sequence[Track | None]]) -> Floats:
     parts = tuple(Ragged(of, dim) for of, dim in zip(tracks, desk.run.dims, strict=True))
-    assert desk.network is not None
-    return score_tracks(desk.network, parts, np.arange(len(tracks[0])), torch.device("cpu"))
+    return desk.model(parts)
 
 
 def _none(tracks: Sequence[Track | None]) -> list[Track | None]:
@@ -125,12 +115,12 @@ def attention_of(desk: Desk, reading: Reading) -> dict[str, tuple[Floats, Floats
     found: dict[str, tuple[Floats, Floats]] = {}
     if desk.network is None:
         return found
-    for place, part in enumerate(desk.run.recipe.parts):
+    for place, (part, name) in enumerate(zip(desk.run.recipe.parts, desk.run.recipe.modalities, strict=True)):
         track = reading.track(desk.features[place].key)
         if part.encoder in ATTENDING and track is not None and track.rate and track.valid.any():
             times = np.flatnonzero(track.valid) / track.rate
             logits = _logits(desk, reading, place)
-            found[part.modality] = times[: len(logits)], _softmax(logits / ATTENDING[part.encoder])
+            found[name] = times[: len(logits)], _softmax(logits / ATTENDING[part.encoder])
     return found
 
 
@@ -163,12 +153,13 @@ def _softmax(logits: Floats) -> Floats:
 
 def as_json(desk: Desk, reading: Reading) -> Json:
     """Give all that the timeline of a clip shows; times in seconds."""
-    windows = windows_of(desk, reading)
+    windows, named = windows_of(desk, reading), zip(desk.run.recipe.modalities, desk.features, strict=True)
     return {
         "seconds": reading.seconds,
         "targets": list(desk.run.targets),
         "modalities": list(desk.run.recipe.modalities),
-        "timeless": [f.entry.modality for f in desk.features if _is_timeless(reading.track(f.key))],
+        "timeless": [name for name, f in named if _is_timeless(reading.track(f.key))],
+        "mixture": desk.network is None,
         "windows": None if windows is None else _windows_as_json(windows, desk),
         "attention": {m: _curve(*of) for m, of in attention_of(desk, reading).items()},
     }

@@ -1,13 +1,11 @@
 /* Camera and microphone: after consent, a recording that is scored like any file, or live windows.
 
-Live: every half second a recorder begins that runs for four seconds, so that each window is a whole file. One window
-is under way at a time; those that come due meanwhile are left out, and counted. */
+Live: every half second a recorder begins that runs for four seconds, so that each window is a whole file (how long and
+how often, the page says). One window is under way at a time; those that come due meanwhile are left out, and counted. */
 
 import { clock, figure, make, query, send } from "./ask.js";
 import { showScores } from "./scores.js";
 
-const WINDOW = 4000;
-const EVERY = 500;
 const LONGEST = 120_000;
 const OPTIONS = { video: { width: 320, height: 240, frameRate: 15 }, audio: true };
 
@@ -18,6 +16,8 @@ export class Camera {
     this.run = run;
     this.take = take;
     this.recorders = new Set();
+    this.window = Number(element("live").dataset.window);
+    this.every = Number(element("live").dataset.every);
     if (!navigator.mediaDevices || !window.MediaRecorder) {
       element("record").disabled = element("watch").disabled = true;
       this.tell("This browser opens a camera only for this very machine, or over HTTPS.");
@@ -104,10 +104,16 @@ export class Camera {
     this.tell("Live: the first window takes four seconds.");
     this.finish = () => { this.dropped = true; };
     this.dropped = false;
-    this.ticking = setInterval(() => setTimeout(this.recorder((blob) => this.window(blob)), WINDOW), EVERY);
+    this.ticking = setInterval(() => this.start(), this.every);
   }
 
-  async window(blob) {
+  /** Record a window from now on. */
+  start() {
+    const stop = this.recorder((blob) => this.score(blob));
+    setTimeout(stop, this.window);
+  }
+
+  async score(blob) {
     if (this.dropped) return;
     if (this.busy) {
       this.skipped += 1;
@@ -133,7 +139,7 @@ export class Camera {
     if (!place.firstChild) place.append(make("table", { class: "scores" }, make("caption", {}, "The last four seconds"), make("tbody", {})));
     if (found.scores) showScores(place.querySelector("tbody"), found);
     const missing = Object.entries(found.modalities).filter(([, state]) => state !== "used").map(([name, state]) => `${name}: ${state}`);
-    this.tell(`Live: ${this.scored} windows scored, ${this.skipped} left out; the last took ${figure(took / 1000, 1)} s. ${missing.length ? `Missing: ${missing.join("; ")}.` : ""}`);
+    this.tell(`Live: ${this.scored} windows scored, ${this.skipped} left out; the last was shown ${figure(took / 1000, 1)} s after its end. ${missing.length ? `Missing: ${missing.join("; ")}.` : ""}`);
     element("live-view").dataset.scored = this.scored;
   }
 

@@ -34,7 +34,8 @@ function curves(title, history, of, kept) {
 
 async function intervals() {
   for (const row of document.querySelectorAll("#systems tr[data-run]")) {
-    const cells = [row.querySelector('[data-part="value"]'), row.querySelector('[data-part="interval"]')];
+    const cells = [...row.querySelectorAll("[data-part]")];
+    if (!cells.length) continue; // trained on all labels: nothing can say how good it is
     try {
       const { mean_pearson: score } = await ask(`/api/runs/${row.dataset.run}/evaluation`);
       cells[0].textContent = figure(score.value);
@@ -50,7 +51,7 @@ async function learned() {
   const place = document.getElementById("curves");
   for (const run of await ask("/api/runs")) {
     const history = await ask(`/api/runs/${run.run}/history`);
-    place.append(curves(`${run.recipe}, seed ${run.seed}`, history, history.length, run.best_epoch));
+    if (history.length > 1) place.append(curves(`${run.recipe}, seed ${run.seed}`, history, history.length, run.best_epoch));
   }
 }
 

@@ -62,7 +62,7 @@ export class Timeline {
   intensities() {
     const { windows, timeless } = this.facts;
     if (!windows) {
-      this.heading("Intensity", "The clip is too short for windows: there is only its score as a whole.");
+      this.heading("Intensity", "The clip is too short for windows, or nothing in it has a time: there is only its score as a whole.");
       return;
     }
     const whole = timeless.length ? ` What has no time counts whole in each: ${timeless.join(", ")}.` : "";
@@ -110,12 +110,13 @@ export class Timeline {
     for (const [name, weights] of Object.entries(attention)) {
       this.add(`attention, ${name}`, (width) => strip(width, 16, seconds, weights.times, weights.values, `Attention to ${name} over time`), () => "", box);
     }
-    box.append(make("p", { class: "soft key" }, "Above the line: it raises the score. Below: it lowers it. “This moment”: the whole clip's score less its score with the window cut out."));
+    const mixed = this.facts.mixture ? " The run is a mixture of models, which has no attention of its own to show." : "";
+    box.append(make("p", { class: "soft key" }, `Above the line: it raises the score. Below: it lowers it. “This moment”: the whole clip's score less its score with the window cut out.${mixed}`));
     this.paint();
   }
 
   signals() {
-    const { curves, words, seconds, text } = this.facts;
+    const { curves, unmeasured, words, seconds, text } = this.facts;
     this.heading("Seen and heard", Object.keys(curves).length ? "Measured in the clip; the model has no part in it." : "There is neither sound nor movement to measure.");
     for (const [name, line] of Object.entries(curves)) {
       const known = line.values.filter((value) => value !== null);
@@ -136,6 +137,8 @@ export class Timeline {
         lane.append(chip);
       }
     } else if (text) this.body.append(make("p", { class: "soft" }, "The words came without times."));
+    const missing = Object.entries(unmeasured).map(([name, why]) => `${name}: ${why}`);
+    if (missing.length) this.body.append(make("p", { class: "soft" }, `Not measured: ${missing.join("; ")}.`));
   }
 
   numbers() {

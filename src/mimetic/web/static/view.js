@@ -23,6 +23,7 @@ export class View {
     const copy = document.getElementById("view").content.cloneNode(true);
     this.root = copy.firstElementChild;
     this.run = run;
+    this.interval = place.dataset.interval;
     this.turn = 0;
     place.append(copy);
     this.listen();
@@ -136,7 +137,7 @@ export class View {
     this.part("title").textContent = job.clip;
     this.result = result;
     this.truth = truth || undefined;
-    this.part("caption").textContent = caption(result, this.truth);
+    this.part("caption").textContent = caption(result, this.truth, this.interval);
     showScores(this.part("scores"), result, { truth: this.truth });
     this.modalities(job.id, result.modalities);
     this.show("result");
