@@ -23,10 +23,12 @@ The house, in the order of the river (a module imports only from those above it)
     modalities ridge pooling stacking                    clips as arrays; lines through them; many models as one
     fitting auto sentences automatic                     recipes on arrays; all that the data allow, mixed; as a run
     prediction stressing                                 raw clips in, scores out; what harms them
-    plots pictures panels report                         figures; one HTML page
+    svg plots pictures panels                            figures, and what stands in tables
     auditing                                             what is wrong with a data set
     estimator                                            the river for arrays: scikit-learn's conventions
-    demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
+    listings console leakage                             the tables; the terminal; how much is look-up
+    report                                               one HTML page
+    demonstration cards                                  the whole river; Markdown
     hub                                                  a run on its way to or from the hub
     calls                                                what the words of a call mean
     web                                                  the page, and the HTTP interface under it
