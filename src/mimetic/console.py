@@ -81,14 +81,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
     Console(file=sys.stdout, width=None if terminal else PIPED_WIDTH, highlight=False).print(table)
 
 
-def print_cells(table: panels.Table, *, mark: str = "") -> None:
-    """Print a page's table, without what is drawn; ``mark`` stands before its caption."""
+def print_cells(table: panels.Table) -> None:
+    """Print a page's table, without what is drawn."""
     plain = panels.without_drawings(table)
     rows: list[list[str]] = []
     for place, row in enumerate(plain.rows):
         rows += [[f"{table.starts[place]}:", *([""] * (len(row) - 1))]] if place in table.starts else []
         rows.append([panels.text_of(cell) for cell in row])
-    print_table(plain.columns, rows, title=f"{mark}{table.caption}")
+    print_table(plain.columns, rows, title=table.caption)
 
 
 def print_holdings(holdings: Sequence[Holding]) -> None:

@@ -187,7 +187,7 @@ def report(
         console.print_json({"report": path and str(path), "tables": files, "systems": page.systems_as_json()})
         return
     for table in page.rankings:
-        console.print_cells(table, mark=page.mark)
+        console.print_cells(table)
     console.print_lines(page.note or None)
     console.print_lines(*([str(path)] if path else []), *([f"{len(written)} files in {tables}"] if tables else []))
 

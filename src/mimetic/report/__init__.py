@@ -13,7 +13,7 @@ from pathlib import Path
 from mimetic.report.exports import write_tables as write_tables
 from mimetic.report.material import Beside as Beside
 from mimetic.report.material import Material
-from mimetic.report.page import Page, render, sections_of
+from mimetic.report.page import SIMULATED, Page, render, sections_of
 from mimetic.report.systems import System as System
 from mimetic.report.systems import score_systems as score_systems
 from mimetic.runs import Run
@@ -51,11 +51,12 @@ def make_report(
     )
     refit = tuple(run for run in runs if run.refit)
     material = Material(systems=found, refit=refit, beside=beside, resamples=resamples)
-    sections, absent = sections_of(material)
+    mark = SIMULATED if any(_is_simulated(run) for run in scored) else ""
+    sections, absent = sections_of(material, mark=mark)
     return Page(
         title=title or f"{material.head.name} on {material.data}",
         note=note or scored[0].note,
-        simulated=any(_is_simulated(run) for run in scored),
+        mark=mark,
         systems=found,
         sections=sections,
         absent=absent,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def _full(value: float) -> str:
 
 def _plain(text: str) -> str:
     """Write a number as machines read it."""
+    if re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+        return text.replace(",", "")
     return "" if text == ABSENT else text.replace(MINUS, "-")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -25,15 +25,10 @@ class Page:
 
     title: str
     note: str
-    simulated: bool
+    mark: str
     systems: Sequence[System]
     sections: Mapping[str, Section]
     absent: Sequence[Absent]
-
-    @property
-    def mark(self) -> str:
-        """What every caption begins with."""
-        return f"{SIMULATED}. " if self.simulated else ""
 
     @property
     def data(self) -> str:
@@ -48,7 +43,7 @@ class Page:
     @property
     def source(self) -> str:
         """Say which data the figures are of: what stands in every exported table."""
-        return f"{self.mark}Ours on {self.data}, validation. {self.note}".strip()
+        return f"Ours on {self.data}, validation. {self.note}".strip()
 
     @property
     def rankings(self) -> list[Table]:
@@ -68,14 +63,17 @@ class Page:
         return found
 
 
-def sections_of(material: Material) -> tuple[dict[str, Section], list[Absent]]:
-    """Write every section that there is something for, and say of the others what they need."""
+def sections_of(material: Material, *, mark: str = "") -> tuple[dict[str, Section], list[Absent]]:
+    """Write every section that there is something for, and say of the others what they need.
+
+    ``mark`` comes before every caption and into every picture.
+    """
     sections: dict[str, Section] = {}
     absent: list[Absent] = []
     for name, entry in SECTIONS.items():
         match entry.load()(material):
             case Section() as section:
-                sections[name] = section
+                sections[name] = _marked(section, mark) if mark else section
             case Absent() as lacking:
                 absent.append(lacking)
     return sections, absent
@@ -95,14 +93,28 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(axis=axis_svg, breakable=breakable, cell=row_cell, marked=marked)
+    environment.filters.update(axis=axis_svg, breakable=breakable, cell=row_cell)
     return environment
 
 
-def marked(figure: Markup, mark: str) -> Markup:
+# ----------------------------------------------------------------------------------------------- marks
+
+
+def _marked(section: Section, mark: str) -> Section:
+    return replace(
+        section,
+        panels=[replace(panel, figure=_marked_figure(panel.figure, mark)) for panel in section.panels],
+        numbers=section.numbers and _marked_table(section.numbers, mark),
+        tables=[_marked_table(table, mark) for table in section.tables],
+    )
+
+
+def _marked_table(table: Table, mark: str) -> Table:
+    return replace(table, caption=f"{mark}. {table.caption}")
+
+
+def _marked_figure(figure: Markup, mark: str) -> Markup:
     """Write a mark into a picture, along its right edge, and into the text that stands for it."""
-    if not mark:
-        return figure
-    text = f'<text class="mark" transform="translate(292 4) rotate(90)">{SIMULATED}</text>'
-    told = figure.replace('aria-label="', f'aria-label="{mark}', 1)
+    text = f'<text class="mark" transform="translate(292 4) rotate(90)">{mark}</text>'
+    told = figure.replace('aria-label="', f'aria-label="{mark}. ', 1)
     return Markup(told.removesuffix("</svg>") + text + "</svg>")
