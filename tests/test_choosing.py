@@ -79,9 +79,10 @@ def test_all_trains_what_the_store_has_tells_what_it_lacks_and_trains_nothing_tw
     trained = [run["recipe"] for run in json.loads(out)]
     audio = [f"wav2vec2-affect.{encoder}" for encoder in ("mlp", "meanstd", "attention")]
     rows = ["dinov2-face.gru", "dinov2-face.attention", *audio, "gte.lstm", "gte.mlp", "wav2vec2-affect.bilstm"]
-    assert (code, trained) == (0, [*rows, "F1", "F3", "F5"])
+    ours = [f"ours.{name}" for name in ("text", "audio", "face", "fusion", "fusion-4:1", "tokens")]
+    assert (code, trained) == (0, [*rows, "F1", "F3", "F5", *ours])
     assert "motion-openface is not in" in told
-    assert "left out: F2, F4, motion-openface.attention" in told
+    assert "left out: F2, F4, motion-openface.attention, ours.motion, ours.fusion+motion" in told
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert call(*words, capsys=capsys)[1] == out
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from clips import write_clip, write_layout
-from mimetic import predict
+from mimetic import __version__, predict
 from mimetic.cli import main
 
 QUICK = ["--set", "fit.epochs=30"]
@@ -387,3 +387,20 @@ def test_help_comes_without_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
     assert "predict" in done.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["store"]])
+def test_without_a_command_there_is_the_list_of_them(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(*words, capsys=capsys)
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: mimetic")
+    assert "Commands:" in out
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--version", capsys=capsys)[:2] == (0, f"mimetic {__version__}\n")
+
+
+def test_a_command_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    told = "mimetic: No such command 'trian'. Did you mean 'train'? See --help.\n"
+    assert call("trian", capsys=capsys) == (2, "", told)

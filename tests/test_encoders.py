@@ -68,7 +68,7 @@ def test_what_stands_in_the_padding_changes_nothing(name: str) -> None:
     entry = ENCODERS[name]
     torch.manual_seed(0)
     asking = {"query_dim": 5} if entry.queried else {}
-    query = [torch.randn(3, 5)] if entry.queried else []
+    query = [torch.randn(3, 5)] if entry.queried else [torch.rand(3, 9)] if entry.weighs else []
     encoder = entry.load()(DIM, **entry.options, **asking).eval()
     lengths = torch.tensor([3, 9, 1])
     values = torch.randn(3, 9, DIM)
@@ -192,6 +192,14 @@ def test_the_poster_s_parts_have_the_poster_s_size() -> None:
     for dims, expected in (([384] * 3, 447_366), ([384] * 3 + [128], 496_774)):
         fusion = FUSIONS["concat"].load()(dims, TARGETS, **FUSIONS["concat"].options)
         assert sum(parameter.numel() for parameter in fusion.parameters()) == expected
+
+
+@pytest.mark.parametrize("name", [name for name, entry in ENCODERS.items() if "gain" in entry.options])
+def test_an_encoder_s_first_norm_starts_at_its_gain_and_learns_from_there(name: str) -> None:
+    encoder = ENCODERS[name].load()(DIM, **ENCODERS[name].options | {"gain": 0.2})
+    first = encoder.get_parameter("project.0.weight")
+    assert first.requires_grad
+    assert torch.equal(first, torch.full((first.numel(),), 0.2))
 
 
 def test_parameters_are_counted_by_part_with_missing_tokens_apart() -> None:

@@ -135,6 +135,12 @@ def test_lora_leaves_all_but_the_attention_as_it_was(checkpoint: Path, tmp_path:
     assert all(name.endswith(("query.weight", "value.weight")) for name in names)
 
 
+def test_choices_that_are_not_heeded_are_refused() -> None:
+    recipe = replace(alone("gte"), fit=replace(FIT, average=0.9), output="sigmoid")
+    with pytest.raises(UsageError, match="fine-tuning does not heed average, output"):
+        Tuning(recipe=recipe, live=("gte",))
+
+
 def test_more_frozen_layers_than_there_are_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="2 layers"):
         tuned(settings(checkpoint, frozen=3), tmp_path)

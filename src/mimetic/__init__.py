@@ -14,12 +14,13 @@ The house, in the order of the river (a module imports only from those above it)
     spools store stocktaking                             tracks on disk
     reading assembling conveying                         clips through decoders and models
     splits sharing batches datasets introducing          who trains; what clips share; tensors; who is in it
-    recipes network contributions                        what to train; its network; what each modality adds
+    recipes switching preparing branches network         what to train; one choice at a time; its network
+    contributions                                        what each modality adds
     evidence                                             how far a score can be trusted
     runs extraction imports transcription journal        a recipe's folder; clips into the store, or into words; epochs
     training finetuning                                  the loop; the loop for extractors themselves
     submission ledger                                    the challenge's file
-    evaluation comparing cutting slicing                 runs become numbers; side by side; by kinds of clips
+    evaluation comparing ablation cutting slicing        runs become numbers; side by side; by kinds of clips
     modalities ridge pooling stacking                    clips as arrays; lines through them; many models as one
     fitting auto sentences automatic                     recipes on arrays; all that the data allow, mixed; as a run
     prediction stressing                                 raw clips in, scores out; what harms them

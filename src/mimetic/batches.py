@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,15 @@ SLACK, SLACK_ROWS = 0.15, 512
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Bucket:
-    """Some clips of one modality: ``values`` ``(clip, time, dim)``, ``lengths`` ``(clip,)``, ``rows`` their places."""
+    """Some clips of one modality: ``values`` ``(clip, time, dim)``, ``lengths`` ``(clip,)``, ``rows`` their places.
+
+    ``quality`` is ``(clip, time)``, how well each row was measured, 0 to 1; ``None`` where the track does not say.
+    """
 
     rows: Tensor
     values: Tensor
     lengths: Tensor
+    quality: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -42,6 +46,16 @@ class Batch:
 
     buckets: tuple[tuple[Bucket, ...], ...]
     lengths: Tensor
+
+    @property
+    def confidence(self) -> Tensor:
+        """How sure detectors were, ``(clip, modality)``: the mean over rows, 1 where none tells, 0 where missing."""
+        sure = (self.lengths > 0).float()
+        for modality, buckets in enumerate(self.buckets):
+            for bucket in buckets:
+                if bucket.quality is not None:
+                    sure[bucket.rows, modality] = bucket.quality.sum(dim=1) / bucket.lengths
+        return sure
 
 
 class Ragged:
@@ -55,17 +69,23 @@ class Ragged:
         self.dim = dim
         self.rate = 0.0
         self.values: list[NDArray[np.floating[Any]] | None] = []
-        for track in tracks:
+        self.quality: dict[int, NDArray[np.float32]] = {}
+        for clip, track in enumerate(tracks):
             self.values.append(None if track is None else track.measured)
             self.rate = self.rate if track is None else track.rate
+            if track is not None and "confidence" in track.notes:
+                self.quality[clip] = track.notes["confidence"][track.valid].clip(0.0, 1.0)
         self.lengths = np.array([0 if v is None else len(v) for v in self.values], dtype=np.int64)
         dtypes = {v.dtype for v in self.values if v is not None}
         self._dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
 
     def holding(self, values: Sequence[NDArray[np.floating[Any]] | None]) -> Ragged:
-        """Give other clips, or the same ones changed, in the same columns and at the same rate."""
+        """Give other clips, or the same ones changed, in the same columns and at the same rate.
+
+        How well rows were measured is not known of them.
+        """
         other = copy.copy(self)
-        other.values = list(values)
+        other.values, other.quality = list(values), {}
         other.lengths = np.array([0 if v is None else len(v) for v in values], dtype=np.int64)
         other._dtype = np.result_type(self._dtype, *{v.dtype for v in values if v is not None})
         return other
@@ -77,8 +97,27 @@ class Ragged:
             return self
         shorter = copy.copy(self)
         shorter.values = [None if values is None else values[:rows] for values in self.values]
+        shorter.quality = {clip: quality[:rows] for clip, quality in self.quality.items()}
         shorter.lengths = np.minimum(self.lengths, rows)
         return shorter
+
+    def drawn(self, clips: NDArray[np.intp], draw: np.random.Generator, *, crop: float, masked: float) -> Ragged:
+        """Give some clips less of what they have, as training does: the others stay as they are.
+
+        A window of ``crop`` seconds is kept, drawn anew for each clip (0: all of it); of that, one stretch of up to the
+        share ``masked`` is taken away. A row is left of each at least.
+        """
+        rows = max(1, round(crop * self.rate)) if crop * self.rate else 0
+        less = copy.copy(self)
+        less.values, less.quality, less.lengths = list(self.values), dict(self.quality), self.lengths.copy()
+        for clip in clips.tolist():
+            if (values := self.values[clip]) is None or not len(values):
+                continue
+            kept = _kept_rows(len(values), rows, masked, draw)
+            less.values[clip], less.lengths[clip] = values[kept], len(kept)
+            if clip in self.quality:
+                less.quality[clip] = self.quality[clip][kept]
+        return less
 
     def buckets(self, clips: NDArray[np.intp], device: torch.device) -> tuple[Bucket, ...]:
         """Cut the clips that have this modality into buckets; ``rows`` count within ``clips``."""
@@ -101,7 +140,27 @@ class Ragged:
             rows=torch.from_numpy(rows).to(device),
             values=torch.from_numpy(values).to(device).float(),  # half as many bytes on the way
             lengths=torch.from_numpy(lengths).to(device),
+            quality=self._quality(clips[rows], lengths, device),
         )
+
+    def _quality(self, clips: NDArray[np.intp], lengths: NDArray[np.int64], device: torch.device) -> Tensor | None:
+        """Give how well each row was measured, ``(clip, time)``, 0 in padding; ``None`` where nothing tells."""
+        if not self.quality:
+            return None
+        quality = np.zeros((len(clips), int(lengths.max())), np.float32)
+        for place, (clip, length) in enumerate(zip(clips.tolist(), lengths.tolist(), strict=True)):
+            quality[place, :length] = self.quality.get(clip, 1.0)
+        return torch.from_numpy(quality).to(device)
+
+
+def _kept_rows(length: int, rows: int, masked: float, draw: np.random.Generator) -> NDArray[np.intp]:
+    """Draw which of a clip's rows are kept: a window of so many (0: all), less a stretch within it."""
+    size = min(length, rows) if rows else length
+    first = int(draw.integers(length - size + 1))
+    window = np.arange(first, first + size)
+    gone = min(size - 1, round(masked * size * float(draw.random())))
+    start = int(draw.integers(size - gone + 1))
+    return np.delete(window, np.s_[start : start + gone])
 
 
 def _cut(order: NDArray[np.intp], lengths: Sequence[int]) -> Iterable[NDArray[np.intp]]:
@@ -161,7 +220,7 @@ def _stacked(tracks: Sequence[Tensor], rows: NDArray[np.intp]) -> Bucket:
 def _replaced(buckets: Sequence[Bucket], places: NDArray[np.intp]) -> tuple[Bucket, ...]:
     """Count rows within the batch again, not within the clips that were kept."""
     to_batch = torch.from_numpy(places.astype(np.int64))
-    return tuple(Bucket(rows=to_batch.to(b.rows.device)[b.rows], values=b.values, lengths=b.lengths) for b in buckets)
+    return tuple(replace(bucket, rows=to_batch.to(bucket.rows.device)[bucket.rows]) for bucket in buckets)
 
 
 def load_tracks(store: Store, wanted: Feature, dataset: Dataset) -> Ragged:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from mimetic import __version__
 from mimetic.commands import data, judging, keeping, learning, serving, using
 from mimetic.commands.arguments import STOPPED, WRONG_CALL
 from mimetic.records import MimeticError, UsageError
@@ -21,9 +23,8 @@ WrongWords: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
-    help="Predict how strongly people show emotions in short clips: emotional mimicry intensity.",
 )
 
 for command in (
@@ -36,6 +37,7 @@ for command in (
     data.import_,
     data.transcribe,
     learning.train,
+    learning.ablate,
     learning.finetune,
     learning.refit,
     judging.evaluate,
@@ -53,6 +55,24 @@ app.add_typer(keeping.store, name="store")
 
 
 # ------------------------------------------------------------------------------------------------ main
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mimetic {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def whole(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - typer has told it by then
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Predict how strongly people show emotions in short clips: emotional mimicry intensity."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

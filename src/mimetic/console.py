@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mimetic import panels
+from mimetic.ablation import Ablation, Switch
 from mimetic.comparing import Ranking
 from mimetic.evaluation import Evaluation
 from mimetic.evidence.intervals import Comparison, Interval
@@ -197,6 +198,26 @@ def print_ranking(ranking: Ranking) -> None:
     print_table(
         ["system", "difference", "95 % interval", "wins", "p (Holm)", "clips to tell", "verdict"], rows, title=title
     )
+
+
+SWITCHED = ("choice", "difference", "95 % interval", "p (Holm)", "verdict", "change")
+"""Columns of an ablation's table."""
+
+
+def switch_cells(switch: Switch) -> tuple[str, ...]:
+    """Write one line of an ablation."""
+    difference = figure(switch.comparison.difference, sign=True)
+    interval = between(switch.comparison, sign=True)
+    return switch.choice, difference, interval, figure(switch.corrected), switch.verdict, switch.change
+
+
+def print_ablation(found: Ablation) -> None:
+    """Print a line for each choice that was switched."""
+    seeds = ", ".join(map(str, found.seeds))
+    title = f"{found.recipe} ({figure(found.score)}) on {found.data}, {found.part}, seeds {seeds}; variant minus it"
+    print_table(SWITCHED, [switch_cells(switch) for switch in found.switches], title=title)
+    print_lines(*(f"not tried: {reason}" for reason in found.passed_over.values()))
+    print_lines(found.note or None)
 
 
 def print_slices(found: Sequence[Sliced]) -> None:

@@ -6,8 +6,8 @@ the reason: no sound in the clip, no face found, or dropped in training. A fusio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,83 +15,30 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mimetic.batches import Batch, Ragged, make_batch
-from mimetic.encoders import ENCODERS
+from mimetic.branches import Branch as Branch
+from mimetic.branches import Output, fuse, make_fusion, make_head
+from mimetic.branches import Standardise as Standardise
 from mimetic.fusions import FUSIONS
-from mimetic.recipes import Part, Recipe
+from mimetic.recipes import Recipe
 
 EVALUATED_AT_ONCE = 256
 """Clips in one pass of evaluation."""
 
-
-class Standardise(nn.Module):
-    """Each column to mean 0 and deviation 1 over the rows it was fitted on; the identity until then."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("deviation", torch.ones(dim))
-
-    def fit(self, tracks: Iterable[Tensor]) -> None:
-        """Take mean and deviation over all rows of ``(time, dim)`` tracks; a constant column keeps its scale."""
-        total = torch.zeros_like(self.mean, dtype=torch.float64)
-        squares, rows = torch.zeros_like(total), 0
-        centre: Tensor | None = None
-        for values in tracks:
-            centre = values.mean(dim=0) if centre is None else centre
-            total += (values - centre).sum(dim=0)
-            squares += (values - centre).square().sum(dim=0)
-            rows += len(values)
-        if centre is None:
-            return
-        mean = total / rows
-        deviation = (squares / rows - mean.square()).clamp_min(0).sqrt()
-        self.mean.copy_(centre + mean)
-        self.deviation.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Standardise ``(clip, time, dim)``."""
-        return (values - self.mean) / self.deviation
+PRIOR = 3
+"""Columns of arousal, dominance and valence, the last ones of a speech model's own heads."""
 
 
-class Branch(nn.Module):
-    """One part: prepare its rows, encode them; and, where the fusion weighs scores, its own head."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Outputs:
+    """What a network says of a batch: ``scores`` ``(clip, target)``, and what only training looks at.
 
-    def __init__(self, part: Part, dim: int, *, query_dim: int, targets: int, takes: str) -> None:
-        super().__init__()
-        entry = ENCODERS[part.encoder]
-        options = {**entry.options, **part.options, **({"query_dim": query_dim} if entry.queried else {})}
-        self.queried = entry.queried
-        self.unit = part.unit
-        self.standardise = Standardise(dim) if part.standardise else nn.Identity()
-        self.encoder = entry.load()(dim, **options)
-        self.out_dim: int = self.encoder.out_dim
-        self.head: nn.Module | None = None
-        if takes == "scores":
-            self.head = _fusion(part.head, part.head_options, [self.out_dim], targets)
-            self.out_dim = targets
+    ``gates`` are a hurdle's chances that there is anything at all, ``(clip, target)``; ``alone`` each modality's own
+    scores, ``(clip, target)`` each, where each has a head.
+    """
 
-    def fit(self, ragged: Ragged, clips: Iterable[int]) -> None:
-        """Fit what prepares rows on these clips, if anything has to be."""
-        if isinstance(self.standardise, Standardise):
-            tracks = (ragged.values[clip] for clip in clips)
-            rows = (torch.from_numpy(track.astype("float64")) for track in tracks if track is not None and len(track))
-            self.standardise.fit(map(self._lengths, rows))
-
-    def prepare(self, values: Tensor) -> Tensor:
-        """Turn rows ``(clip, time, dim)`` as they are stored into rows as the encoder takes them."""
-        prepared: Tensor = self.standardise(self._lengths(values))
-        return prepared
-
-    def _lengths(self, values: Tensor) -> Tensor:
-        return nn.functional.normalize(values, dim=-1) if self.unit else values
-
-    def forward(self, values: Tensor, lengths: Tensor, query: Tensor) -> Tensor:
-        """Encode ``(clip, time, dim)`` as ``(clip, out_dim)``; ``query`` is the first modality's ``(clip, dim)``."""
-        vectors: Tensor = self.encoder(values, lengths, query) if self.queried else self.encoder(values, lengths)
-        return vectors if self.head is None else self.head([vectors], lengths[:, None])
+    scores: Tensor
+    gates: Tensor | None = None
+    alone: tuple[Tensor, ...] = ()
 
 
 class Network(nn.Module):
@@ -99,7 +46,7 @@ class Network(nn.Module):
 
     def __init__(self, recipe: Recipe, dims: Sequence[int], targets: int) -> None:
         super().__init__()
-        self.targets = targets
+        self.targets, self.output = targets, Output(recipe.output, targets)
         self.seconds = tuple(part.seconds for part in recipe.parts)
         takes = FUSIONS[recipe.fusion].takes
         self.branches = nn.ModuleList()
@@ -108,21 +55,61 @@ class Network(nn.Module):
             self.branches.append(Branch(part, dim, query_dim=query_dim, targets=targets, takes=takes))
         widths = [branch.out_dim for branch in self._branches]
         self.stands_for_input = recipe.tokens == "inputs"
-        stood_for = dims if self.stands_for_input else widths
+        stood_for = [branch.in_dim for branch in self._branches] if self.stands_for_input else widths
         self.tokens = nn.ParameterList(nn.Parameter(0.02 * torch.randn(width)) for width in stood_for)
-        self.fusion = _fusion(recipe.fusion, recipe.options, widths, targets)
+        self.fusion = make_fusion(recipe.fusion, recipe.options, widths, self.output.width)
+        self.alone = recipe.auxiliary > 0
+        has_heads = self.alone and takes == "vectors"
+        self.heads = nn.ModuleList(
+            make_head(part, width, targets) for part, width in zip(recipe.parts, widths, strict=True) if has_heads
+        )
+        self.outputs_alone = nn.ModuleList(Output(part.output, targets) for part in recipe.parts if has_heads)
+        self.prior = Prior(recipe, widths) if recipe.prior else None
 
     @property
     def _branches(self) -> list[Branch]:
         return [branch for branch in self.branches if isinstance(branch, Branch)]
 
+    @property
+    def own(self) -> list[nn.Parameter]:
+        """All that learns but the encoders."""
+        prior = [] if self.prior is None else list(self.prior.parameters())
+        return [*self.tokens.parameters(), *self.fusion.parameters(), *self.heads.parameters(), *prior]
+
+    def fit(self, labels: Tensor) -> None:
+        """Start where the training labels ``(clip, target)`` are, as far as outputs are told to."""
+        for module in self.modules():
+            if isinstance(module, Output):
+                module.fit(labels)
+
     def forward(self, batch: Batch) -> Tensor:
         """Score a batch: ``(clip, target)``."""
+        return self.outputs(batch).scores
+
+    def outputs(self, batch: Batch) -> Outputs:
+        """Score a batch, with all that training looks at."""
         vectors: list[Tensor] = []
         for modality in range(len(self.tokens)):
             vectors.append(self._vectors(batch, modality, vectors))
-        scores: Tensor = self.fusion(vectors, batch.lengths)
-        return scores
+        scores, gates = self._fused(vectors, batch, batch.lengths)
+        return Outputs(scores=scores, gates=gates, alone=self._alone(vectors, batch) if self.alone else ())
+
+    def _fused(self, vectors: Sequence[Tensor], batch: Batch, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Fuse the vectors of a batch; ``lengths`` are 0 where what the batch has is not to be seen."""
+        if self.prior is not None:
+            vectors = self.prior(vectors, batch, lengths)
+        raw = fuse(self.fusion, vectors, lengths, batch.confidence * (lengths > 0))
+        found: tuple[Tensor, Tensor | None] = self.output(raw)
+        return found
+
+    def _alone(self, vectors: Sequence[Tensor], batch: Batch) -> tuple[Tensor, ...]:
+        if not len(self.heads):
+            return tuple(vectors)
+        both = zip(self.heads, vectors, self.outputs_alone, strict=True)
+        return tuple(
+            output(fuse(head, [vector], batch.lengths[:, i : i + 1], batch.confidence[:, i : i + 1]))[0]
+            for i, (head, vector, output) in enumerate(both)
+        )
 
     def subsets(self, batch: Batch) -> Tensor:
         """Score a batch with every subset of its modalities, the others missing: ``(subset, clip, target)``.
@@ -135,7 +122,7 @@ class Network(nn.Module):
         for subset in range(2 ** len(self.tokens)):
             there = [subset >> modality & 1 for modality in range(len(self.tokens))]
             chosen = [of[own][there[0]] for of, own in zip(vectors, there, strict=True)]
-            scores.append(self.fusion(chosen, batch.lengths * batch.lengths.new_tensor(there)))
+            scores.append(self._fused(chosen, batch, batch.lengths * batch.lengths.new_tensor(there))[0])
         return torch.stack(scores)
 
     def _either(self, batch: Batch, modality: int) -> list[list[Tensor]]:
@@ -155,7 +142,7 @@ class Network(nn.Module):
         vectors = token.new_zeros(clips, branch.out_dim) if self.stands_for_input else token.expand(clips, -1)
         for bucket in batch.buckets[modality]:
             asked = query[bucket.rows] if branch.queried else query
-            encoded = branch(branch.prepare(bucket.values), bucket.lengths, asked)
+            encoded = branch(branch.prepare(bucket.values), bucket.lengths, asked, bucket.quality)
             vectors = torch.index_copy(vectors, 0, bucket.rows, encoded)
         if not self.stands_for_input:
             return vectors
@@ -167,17 +154,39 @@ class Network(nn.Module):
         return torch.index_copy(vectors, 0, missing, encoded)
 
 
-def _fusion(name: str, options: Mapping[str, Any], widths: Sequence[int], targets: int) -> nn.Module:
-    entry = FUSIONS[name]
-    made: nn.Module = entry.load()(widths, targets, **{**entry.options, **options})
-    return made
+class Prior(nn.Module):
+    """What a speech model says of arousal, dominance and valence moves every modality's vector, by nothing at first.
+
+    The mean over a clip's rows of its last three columns as they are; three learned numbers where there is no sound.
+    """
+
+    def __init__(self, recipe: Recipe, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.modality = next(number for number, part in enumerate(recipe.parts) if part.gives_prior)
+        self.token = nn.Parameter(torch.full((PRIOR,), 0.5))
+        moves = [nn.Linear(PRIOR, width, bias=False) for width in widths]
+        for move in moves:
+            nn.init.zeros_(move.weight)
+        self.moves = nn.ModuleList(moves)
+
+    def forward(self, vectors: Sequence[Tensor], batch: Batch, lengths: Tensor) -> list[Tensor]:
+        """Move the vectors; where ``lengths`` are 0 the token stands for the prior."""
+        said = self.token.expand(len(lengths), -1)
+        for bucket in batch.buckets[self.modality]:
+            rows = torch.arange(bucket.values.shape[1], device=said.device) < bucket.lengths[:, None]
+            mean = (bucket.values[..., -PRIOR:] * rows[..., None]).sum(dim=1) / bucket.lengths[:, None]
+            heard = lengths[bucket.rows, self.modality, None] > 0
+            said = torch.index_copy(said, 0, bucket.rows, torch.where(heard, mean, said[bucket.rows]))
+        return [vector + move(said) for vector, move in zip(vectors, self.moves, strict=True)]
 
 
 def count_parameters(network: Network, recipe: Recipe) -> dict[str, int]:
     """Count what learns, by part: each modality's encoder, the fusion (or head), the missing tokens."""
     head = "head" if len(recipe.parts) == 1 else "fusion"
     counts = {modality: _count(branch) for modality, branch in zip(recipe.modalities, network.branches, strict=True)}
-    return {**counts, head: _count(network.fusion), "missing tokens": _count(network.tokens)}
+    own = {head: _count(network.fusion), "missing tokens": _count(network.tokens)}
+    extra = {"own heads": _count(network.heads), "prior": 0 if network.prior is None else _count(network.prior)}
+    return {**counts, **own, **{name: count for name, count in extra.items() if count}}
 
 
 def _count(module: nn.Module) -> int:

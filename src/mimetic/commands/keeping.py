@@ -11,7 +11,14 @@ from mimetic.commands.arguments import FELL_SHORT, AsJson
 
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="A folder of features.", show_default=False)]
 
-store = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into stores, join them, check every byte.")
+store = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+
+@store.callback()
+def whole(context: typer.Context) -> None:
+    """Look into stores, join them, check every byte."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @store.command()

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mimetic.commands.arguments import Accept, AsJson, Data, Device, RunFolder, StoreFolder, WordsFile, Workers
+from mimetic.commands.arguments import (
+    Accept,
+    AsJson,
+    Data,
+    Device,
+    Groups,
+    Part,
+    RunFolder,
+    StoreFolder,
+    WordsFile,
+    Workers,
+)
 from mimetic.records import UsageError
 
 if TYPE_CHECKING:
@@ -139,6 +150,65 @@ def _print_runs(runs: Sequence[Run], *, as_json: bool) -> None:
     columns = ["recipe", "seed", "best epoch", "mean Pearson (validation)", "published", "run"]
     console.print_table(columns, [_row(run) for run in runs])
     console.print_lines(runs[0].note or None if runs else None)
+
+
+def ablate(
+    data: Data,
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a TOML file.", show_default=False)],
+    choices: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="Which choices to switch; all that apply if not told.")
+    ] = "",
+    seeds: Annotated[str, typer.Option(help="One run of each for each: 0,1,2")] = "0,1,2,3,4",
+    settings: Annotated[list[str], typer.Option("--set", help="A setting of the recipe: fit.epochs=3")] = [],  # noqa: B006 - typer reads it
+    taken: Annotated[
+        list[str],
+        typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: wav2vec2=wav2vec2+rate=5"),
+    ] = [],  # noqa: B006 - typer reads it
+    part: Part = "valid",
+    groups: Groups = "",
+    out: Annotated[Path, typer.Option(help="Where the table goes, and in runs/ the runs.")] = Path("ablation"),
+    store: StoreFolder = None,
+    words: WordsFile = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Switch each choice of a recipe alone, and say what that changes, with intervals.
+
+    Paired on the same clips, over the same seeds, corrected for so many looks (Holm). What is finished is not trained
+    again, so that one that was stopped goes on where it was. OUT/ablation.json, .md and .txt hold the table.
+    """
+    from mimetic import calls, console
+    from mimetic.ablation import ablate as run_ablation
+    from mimetic.ablation import write_ablation
+    from mimetic.datasets import open_dataset
+    from mimetic.journal import Journal
+    from mimetic.recipes import get_recipe, with_settings
+    from mimetic.sharing import grouping
+    from mimetic.training.choosing import check_stored, on_features, read_taken
+    from mimetic.training.material import Shelf
+
+    chosen = on_features(with_settings(get_recipe(recipe), calls.read_settings(settings)), read_taken(taken))
+    dataset = calls.worded(open_dataset(data), words)
+    place = calls.needed_store(dataset, store)
+    check_stored(chosen, dataset, place)
+    with console.bars() as bars, closing(Journal(out / "runs")) as journal:
+        found = run_ablation(
+            Shelf(dataset, place),
+            chosen,
+            out / "runs",
+            seeds=calls.read_seeds(seeds),
+            names=calls.names_in(choices),
+            part=part,
+            groups=grouping(dataset, *calls.names_in(groups)) if groups else None,
+            device=device,
+            watch=calls.watch_with(bars.status("training"), journal),
+        )
+    write_ablation(found, [console.switch_cells(switch) for switch in found.switches], console.SWITCHED, out)
+    if as_json:
+        console.print_json(found.as_json())
+    else:
+        console.print_ablation(found)
+        console.print_lines(str(out / "ablation.md"))
 
 
 def finetune(

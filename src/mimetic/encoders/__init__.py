@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderEntry(Entry):
-    """An encoder of ``(dim, **options)``; one that is ``queried`` takes what another modality's vector asks of it."""
+    """An encoder of ``(dim, **options)``.
+
+    One that is ``queried`` takes what another modality's vector asks of it, one that ``weighs`` how well each row was
+    measured.
+    """
 
     queried: bool = False
+    weighs: bool = False
 
 
 ENCODERS: dict[str, EncoderEntry] = {
@@ -27,17 +32,17 @@ ENCODERS: dict[str, EncoderEntry] = {
     "mlp": EncoderEntry(
         target="mimetic.encoders.pooled:ProjectedMean",
         about="mean over time, then a layer of 384",
-        options={"hidden": 384, "dropout": 0.45},
+        options={"hidden": 384, "dropout": 0.45, "gain": 1.0},
     ),
     "meanstd": EncoderEntry(
         target="mimetic.encoders.pooled:ProjectedMeanStd",
         about="mean and deviation over time, then a layer of 384",
-        options={"hidden": 384, "dropout": 0.45},
+        options={"hidden": 384, "dropout": 0.45, "gain": 1.0},
     ),
     "attention": EncoderEntry(
         target="mimetic.encoders.pooled:Attention",
         about="attention over time with one linear scorer, then a layer of 384",
-        options={"hidden": 384, "dropout": 0.45},
+        options={"hidden": 384, "dropout": 0.45, "gain": 1.0},
     ),
     "gru": EncoderEntry(
         target="mimetic.encoders.recurrent:GRU",
@@ -54,10 +59,36 @@ ENCODERS: dict[str, EncoderEntry] = {
         about="an LSTM in both directions, then attention over its states",
         options={"hidden": 128, "layers": 3, "dropout": 0.45},
     ),
+    "gated": EncoderEntry(
+        target="mimetic.encoders.recurrent:GatedBiLSTM",
+        about="an LSTM in both directions, a gate on each of its states, then attention over them",
+        options={"hidden": 128, "layers": 1, "dropout": 0.3},
+    ),
     "tcn": EncoderEntry(
         target="mimetic.encoders.convolutional:TCN",
         about="dilated convolutions, then attention's mean and deviation: the re-study's",
         options={"hidden": 192, "blocks": 6, "dropout": 0.3},
+    ),
+    "transformer": EncoderEntry(
+        target="mimetic.encoders.transformer:Transformer",
+        about="a small transformer over time, then the mean",
+        options={"hidden": 128, "layers": 2, "heads": 4, "dropout": 0.1},
+    ),
+    "focus": EncoderEntry(
+        target="mimetic.encoders.attentive:Focus",
+        about="the mean under attention as it is: nothing but where to look is learned",
+        options={"temperature": 1.0, "dropout": 0.0},
+    ),
+    "attentive": EncoderEntry(
+        target="mimetic.encoders.attentive:Attentive",
+        about="mean and deviation under attention, then a layer of 384",
+        options={"hidden": 384, "heads": 1, "scored": 128, "temperature": 1.0, "dropout": 0.45},
+    ),
+    "attentive-quality": EncoderEntry(
+        target="mimetic.encoders.attentive:QualityAttentive",
+        about="as attentive, but attention leans on how well each frame was measured",
+        options={"hidden": 384, "heads": 1, "scored": 128, "temperature": 1.0, "dropout": 0.45},
+        weighs=True,
     ),
     "queried": EncoderEntry(
         target="mimetic.encoders.queried:Queried",
@@ -88,3 +119,12 @@ class QueriedEncoder(Protocol):
 
     def __call__(self, values: Tensor, lengths: Tensor, query: Tensor) -> Tensor:
         """Encode what the query asks for."""
+
+
+class WeighingEncoder(Protocol):
+    """An encoder that also takes ``quality`` ``(clip, time)``: 0 to 1, and 1 where the track does not say."""
+
+    out_dim: int
+
+    def __call__(self, values: Tensor, lengths: Tensor, quality: Tensor) -> Tensor:
+        """Encode, leaning on what was measured well."""

@@ -31,12 +31,16 @@ def mean_and_deviation(values: Tensor, lengths: Tensor) -> Tensor:
 
 
 class Projection(nn.Sequential):
-    """LayerNorm, Linear, GELU, Dropout, LayerNorm: ``(clip, dim)`` to ``(clip, hidden)``."""
+    """LayerNorm, Linear, GELU, Dropout, LayerNorm: ``(clip, dim)`` to ``(clip, hidden)``.
 
-    def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
-        super().__init__(
-            nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout), nn.LayerNorm(hidden)
-        )
+    ``gain`` is where the first norm's scale starts. Below 1 the layer's inputs are small, and its weights have to grow
+    before they fit one clip's noise: worth choosing where there are more columns than a few clips can tell apart.
+    """
+
+    def __init__(self, dim: int, *, hidden: int, dropout: float, gain: float) -> None:
+        norm = nn.LayerNorm(dim)
+        nn.init.constant_(norm.weight, gain)
+        super().__init__(norm, nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout), nn.LayerNorm(hidden))
 
 
 class Mean(nn.Module):
@@ -69,10 +73,10 @@ class Statistics(nn.Module):
 class ProjectedMean(nn.Module):
     """The mean over time, projected. For a track of one row, a plain MLP."""
 
-    def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
+    def __init__(self, dim: int, *, hidden: int, dropout: float, gain: float) -> None:
         super().__init__()
         self.out_dim = hidden
-        self.project = Projection(dim, hidden=hidden, dropout=dropout)
+        self.project = Projection(dim, hidden=hidden, dropout=dropout, gain=gain)
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""
@@ -83,10 +87,10 @@ class ProjectedMean(nn.Module):
 class ProjectedMeanStd(nn.Module):
     """Mean and population deviation over time, side by side, projected."""
 
-    def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
+    def __init__(self, dim: int, *, hidden: int, dropout: float, gain: float) -> None:
         super().__init__()
         self.out_dim = hidden
-        self.project = Projection(2 * dim, hidden=hidden, dropout=dropout)
+        self.project = Projection(2 * dim, hidden=hidden, dropout=dropout, gain=gain)
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""
@@ -97,11 +101,11 @@ class ProjectedMeanStd(nn.Module):
 class Attention(nn.Module):
     """A weighted mean over time, the weights by one linear scorer, projected."""
 
-    def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
+    def __init__(self, dim: int, *, hidden: int, dropout: float, gain: float) -> None:
         super().__init__()
         self.out_dim = hidden
         self.score = nn.Linear(dim, 1)
-        self.project = Projection(dim, hidden=hidden, dropout=dropout)
+        self.project = Projection(dim, hidden=hidden, dropout=dropout, gain=gain)
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""

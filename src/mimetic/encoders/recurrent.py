@@ -56,15 +56,49 @@ class BiLSTM(nn.Module):
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Encode ``(clip, time, dim)`` as ``(clip, 2 * hidden)``."""
-        time = torch.arange(values.shape[1], device=values.device)
-        own = time < lengths[:, None]
-        turned = torch.where(own, lengths[:, None] - 1 - time, time)
-        for layer, (onwards, backwards) in enumerate(zip(self.forwards, self.backwards, strict=True)):
-            values = self.dropout(values) if layer else values
-            back = _rows(backwards(_rows(values, turned))[0], turned)
-            values = torch.cat([onwards(values)[0], back], dim=2)
-        weights = self.score(values).masked_fill(~own[..., None], -torch.inf).softmax(dim=1)
-        return torch.einsum("cto,ctd->cd", weights, values)
+        states = _read_both_ways(self.forwards, self.backwards, self.dropout, values, lengths)
+        return _attended(states, self.score(states), lengths)
+
+
+class GatedBiLSTM(nn.Module):
+    """As ``BiLSTM``, with a gate on each state before attention: sigmoid(Linear(state)), column by column."""
+
+    def __init__(self, dim: int, *, hidden: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.out_dim = 2 * hidden
+        widths = [dim, *[2 * hidden] * (layers - 1)]
+        self.forwards = nn.ModuleList(nn.LSTM(width, hidden, batch_first=True) for width in widths)
+        self.backwards = nn.ModuleList(nn.LSTM(width, hidden, batch_first=True) for width in widths)
+        self.dropout = nn.Dropout(dropout)
+        self.gate = nn.Linear(2 * hidden, 2 * hidden)
+        self.score = nn.Linear(2 * hidden, 1)
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Encode ``(clip, time, dim)`` as ``(clip, 2 * hidden)``."""
+        states = self.dropout(_read_both_ways(self.forwards, self.backwards, self.dropout, values, lengths))
+        states = states * self.gate(states).sigmoid()
+        return _attended(states, self.score(states), lengths)
+
+
+def _read_both_ways(
+    forwards: nn.ModuleList, backwards: nn.ModuleList, dropout: nn.Module, values: Tensor, lengths: Tensor
+) -> Tensor:
+    """Give the states ``(clip, time, 2 * hidden)`` of LSTMs in both directions, layer upon layer."""
+    time = torch.arange(values.shape[1], device=values.device)
+    own = time < lengths[:, None]
+    turned = torch.where(own, lengths[:, None] - 1 - time, time)
+    for layer, (onwards, back) in enumerate(zip(forwards, backwards, strict=True)):
+        values = dropout(values) if layer else values
+        behind = _rows(back(_rows(values, turned))[0], turned)
+        values = torch.cat([onwards(values)[0], behind], dim=2)
+    return values
+
+
+def _attended(states: Tensor, scores: Tensor, lengths: Tensor) -> Tensor:
+    """Give the mean of ``(clip, time, dim)`` under the softmax of ``(clip, time, 1)`` over a clip's own rows."""
+    own = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
+    weights = scores.masked_fill(~own[..., None], -torch.inf).softmax(dim=1)
+    return torch.einsum("cto,ctd->cd", weights, states)
 
 
 def _rows(values: Tensor, order: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 from mimetic.features import feature
 from mimetic.models import ModelEntry
 from mimetic.recipes import Fit, Part, Recipe, with_settings
+from mimetic.recipes.record import chosen
 from mimetic.records import Json, UsageError, find
 
 PRECISIONS = ("fp32", "bf16")
@@ -21,6 +22,9 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
 }
 
 HEAD_DROPOUT = 0.1
+
+HEEDED = frozenset({"unit", "differences", "noise", "prior"})
+"""The later settings of a recipe that work here, too; a recipe with others is refused, not half obeyed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +90,9 @@ class Tuning:
         known = {part.feature: part for part in self.recipe.parts}
         for name in self.live:
             _check_live(name, known)
+        if unheeded := sorted(set(chosen(self.recipe)) - HEEDED):
+            remedy = f"Of the later choices it knows {', '.join(sorted(HEEDED))}; give a recipe without the others."
+            raise UsageError(f"fine-tuning does not heed {', '.join(unheeded)}", remedy=remedy)
         if not self.live:
             raise UsageError("no extractor is to learn", remedy="Name one with --extractor.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mimetic.records import Entry
 
@@ -53,11 +53,26 @@ FUSIONS: dict[str, FusionEntry] = {
         about="a weighted mean of the modalities' scores, with weights of its own for each target",
         takes="scores",
     ),
+    "mean": FusionEntry(
+        target="mimetic.fusions.late:Mean",
+        about="the mean of the modalities' scores",
+        takes="scores",
+    ),
     "gate": FusionEntry(
         target="mimetic.fusions.late:Gate",
         about="as weights, but of each clip its own: from its scores, its length and what is missing",
         options={"hidden": 32},
         takes="scores",
+    ),
+    "quality": FusionEntry(
+        target="mimetic.fusions.quality:Quality",
+        about="a sum of what each modality says, gated by presence, length and the detector's confidence",
+        options={"hidden": 32, "dropout": 0.1},
+    ),
+    "tokens": FusionEntry(
+        target="mimetic.fusions.tokens:Tokens",
+        about="a small transformer over the modalities, a token each",
+        options={"width": 64, "layers": 2, "heads": 4, "dropout": 0.1},
     ),
 }
 
@@ -70,4 +85,14 @@ class Fusion(Protocol):
     """
 
     def __call__(self, vectors: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Fuse."""
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """A fusion that is also told how sure detectors were, ``(clip, modality)``: 1 where none tells, 0 if missing."""
+
+    judges: bool
+
+    def __call__(self, vectors: Sequence[Tensor], lengths: Tensor, confidence: Tensor) -> Tensor:
         """Fuse."""

@@ -23,6 +23,18 @@ class Weights(nn.Module):
         return (torch.stack(list(vectors), dim=1) * self.weights.softmax(dim=0)).sum(dim=1)
 
 
+class Mean(nn.Module):
+    """The plain mean: nothing is learned but what the modalities' own heads and the missing tokens say."""
+
+    def __init__(self, dims: Sequence[int], targets: int) -> None:
+        super().__init__()
+        assert set(dims) == {targets}, dims
+
+    def forward(self, vectors: Sequence[Tensor], lengths: Tensor) -> Tensor:  # noqa: ARG002 - the gate uses them
+        """Turn ``(clip, target)`` scores of each modality into ``(clip, target)``; lengths say nothing here."""
+        return torch.stack(list(vectors), dim=1).mean(dim=1)
+
+
 class Gate(nn.Module):
     """Weights of each clip's own, by one small network for all modalities: the re-study's gate.
 

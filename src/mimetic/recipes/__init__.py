@@ -1,10 +1,11 @@
-"""The table of recipes: our light ones, every row of the poster in its order, the rivals'. A name in, a Recipe out."""
+"""The table of recipes: every row of the poster in its order, the rivals', ours. A name in, a Recipe out."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from mimetic.recipes.light import LIGHT
+from mimetic.recipes.ours import ROWS as OURS
 from mimetic.recipes.poster import ROWS as POSTER
 from mimetic.recipes.record import Fit as Fit
 from mimetic.recipes.record import Part as Part
@@ -18,7 +19,7 @@ from mimetic.recipes.settings import read_recipe
 from mimetic.recipes.settings import with_settings as with_settings
 from mimetic.records import find
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*POSTER, *RIVALS, *LIGHT)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*POSTER, *RIVALS, *OURS, *LIGHT)}
 
 
 def get_recipe(name: str) -> Recipe:

@@ -28,8 +28,15 @@ TOKENS = ("vectors", "inputs")
 """What a missing modality's learned token stands for: the encoder's output, or one row of its input."""
 
 
-LATER = frozenset({"unit", "penalty"})
-"""Settings that there were not always, and that do nothing unless they are chosen."""
+OUTPUTS = ("none", "sigmoid", "hurdle")
+"""What is done to a fusion's output: nothing; squeezed into 0 to 1; or whether there is anything, times how much."""
+
+LATER: Mapping[str, object] = {
+    **{"unit": False, "differences": 0, "components": 0, "crop": 0.0, "masked": 0.0, "noise": 0.0},
+    **{"penalty": 0.0, "average": 0.0, "z_scored": False, "frequency": False, "raters": 0.0, "hurdle": 0.0},
+    **{"output": "none", "auxiliary": 0.0, "prior": False},
+}
+"""Settings that there were not always, and the value of each that does nothing."""
 
 
 def _at_least(least: float, value: object, name: str) -> None:
@@ -49,6 +56,12 @@ def _check_options(options: Mapping[str, Any], entry: Entry, name: str) -> None:
             raise UsageError(f"{name}'s {option} is {value!r}", remedy="It has to be a whole number.")
         if option.endswith("dropout") and value > 1:
             raise UsageError(f"{name}'s {option} is {value!r}", remedy="It is a share, 0 to 1.")
+
+
+def _share(value: float, name: str) -> None:
+    _at_least(0, value, name)
+    if value > 1:
+        raise UsageError(f"{name} is {value}", remedy="It is a share, 0 to 1.")
 
 
 def _one_of(names: tuple[str, ...], value: object, kind: str) -> None:
@@ -71,12 +84,22 @@ class Fit:
     plateau: int = 3  # epochs without a better validation score before the rate is halved
     warmup: int = 0  # epochs in which a cosine's rate rises to its full height
     patience: int = 10  # epochs without a better validation score before the training ends
+    average: float = 0.0  # decay of the moving average of all weights, which is then what is judged and kept
+    z_scored: bool = False  # targets and scores over the targets' deviation on the training clips, in the loss
+    frequency: bool = False  # a target counts by 1 / how often it is above 0 on the training clips
+    raters: float = 0.0  # a clip counts by its number of raters, as its labels betray it, to this power
+    hurdle: float = 0.0  # weight of the loss of a hurdle's gate: whether there is anything at all
 
     def __post_init__(self) -> None:
         for name in ("epochs", "clips"):
             _at_least(1, getattr(self, name), f"fit.{name}")
-        for name in ("rate", "decay", "penalty", "max_norm", "plateau", "warmup", "patience"):
+        for name in ("rate", "decay", "penalty", "max_norm", "plateau", "warmup", "patience", "raters", "hurdle"):
             _at_least(0, getattr(self, name), f"fit.{name}")
+        _at_least(0, self.average, "fit.average")
+        if self.average >= 1:
+            raise UsageError(f"fit.average is {self.average}", remedy="It is a decay, below 1.")
+        if self.z_scored and "deviance" in self.loss:
+            raise UsageError("fit.loss.deviance is of shares, not of z-scores", remedy="Set fit.z_scored to false.")
         _one_of(SCHEDULES, self.schedule, "schedule")
         for name, weight in self.loss.items():
             find(METRICS, name, "loss")
@@ -96,13 +119,29 @@ class Part:
     head: str = "linear"  # what turns its vector into scores when it is alone
     head_options: Mapping[str, Any] = field(default_factory=dict)
     fit: Fit = Fit()
+    output: str = "none"  # what is done to the scores of its own head
+    differences: int = 0  # 1 adds how fast each column changes, 2 how fast that does, too
+    components: int = 0  # principal directions of the rows, each to deviation 1, by the training clips; 0: as they are
+    crop: float = 0.0  # seconds of a clip that are seen in training, drawn anew each time; 0 for all of it
+    masked: float = 0.0  # share of a clip's rows, at most, that one stretch takes away in training
+    noise: float = 0.0  # deviation of what is added to every value in training, after all that prepares the rows
     instead_of: str = ""  # the feature that the table names, where the store holds another of the same extractor
 
     def __post_init__(self) -> None:
         feature(self.feature)
         _check_options(self.options, find(ENCODERS, self.encoder, "encoder"), f"encoder {self.encoder!r}")
         _check_options(self.head_options, find(FUSIONS, self.head, "fusion"), f"fusion {self.head!r}")
-        _at_least(0, self.seconds, "seconds")
+        for name in ("seconds", "components", "crop", "noise"):
+            _at_least(0, getattr(self, name), name)
+        _share(self.masked, "masked")
+        _one_of(OUTPUTS, self.output, "output")
+        if self.differences not in (0, 1, 2):
+            raise UsageError(f"differences is {self.differences!r}", remedy="It is 0, 1 or 2.")
+
+    @property
+    def gives_prior(self) -> bool:
+        """Whether its last three columns are arousal, dominance and valence, as a speech model's own heads say."""
+        return bool(feature(self.feature).options.get("heads", False))
 
     @property
     def modality(self) -> str:
@@ -123,6 +162,9 @@ class Recipe:
     adapt: float = 0.05  # the encoders' share of the rate in stage two; 0 freezes them
     modality_dropout: float = 0.0  # of each clip and modality, at least one kept
     tokens: str = "vectors"
+    output: str = "none"  # what is done to the fusion's output
+    auxiliary: float = 0.0  # weight of the loss of each modality's own scores, by a head of its own
+    prior: bool = False  # the speech model's arousal, dominance and valence move every modality's vector
     split: str = "2:1"
     about: str = ""
     source: str = "ours"
@@ -140,14 +182,29 @@ class Recipe:
         if any(asked) and self.stages == 2:
             raise UsageError(f"{self.name}: a part that is asked learns nothing alone", remedy="Set stages to 1.")
         _at_least(0, self.adapt, "adapt")
-        _at_least(0, self.modality_dropout, "modality_dropout")
-        if self.modality_dropout > 1:
-            raise UsageError(f"modality_dropout is {self.modality_dropout}", remedy="It is a share, 0 to 1.")
+        _share(self.modality_dropout, "modality_dropout")
+        _one_of(OUTPUTS, self.output, "output")
+        if self.output == "hurdle" and FUSIONS[self.fusion].takes == "scores":
+            remedy = "Give its parts' own heads one: parts.0.output=hurdle."
+            raise UsageError(f"{self.name}: a fusion of scores cannot be a hurdle", remedy=remedy)
+        _at_least(0, self.auxiliary, "auxiliary")
+        if self.prior and not any(part.gives_prior for part in self.parts):
+            remedy = "Take one with +heads=true, such as wav2vec2-affect+heads=true."
+            raise UsageError(f"{self.name}: no feature gives arousal, dominance and valence", remedy=remedy)
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modality of each part."""
-        return tuple(part.modality for part in self.parts)
+        """What each part is called: its modality; with its extractor, where several are of one modality."""
+        kinds = [part.modality for part in self.parts]
+        return tuple(
+            kind if kinds.count(kind) == 1 else f"{kind}: {part.instead_of or part.feature}"
+            for kind, part in zip(kinds, self.parts, strict=True)
+        )
+
+    @property
+    def has_own_heads(self) -> bool:
+        """Whether each part has a head of its own."""
+        return bool(self.before or self.auxiliary or (len(self.parts) > 1 and FUSIONS[self.fusion].takes == "scores"))
 
     @property
     def before(self) -> tuple[Recipe, ...]:
@@ -165,26 +222,38 @@ class Recipe:
         for part in content["parts"]:
             del part["instead_of"]
             if not self.before:
-                del part["fit"], part["head"], part["head_options"]
+                del part["fit"]
+            if not self.has_own_heads:
+                del part["head"], part["head_options"], part["output"]
         if len(self.parts) == 1:
             del content["stages"], content["adapt"], content["modality_dropout"]
-        for choices in (content["fit"], *content["parts"], *(part.get("fit", {}) for part in content["parts"])):
+        fits = [content["fit"], *(part.get("fit", {}) for part in content["parts"])]
+        for choices in (content, *content["parts"], *fits):
             _forget_unused(choices)
         plain: Json = json.loads(json.dumps(content))
         return plain
 
 
+def chosen(recipe: Recipe) -> list[str]:
+    """Name the later settings that a recipe has chosen, whatever of it they are of."""
+    places: tuple[object, ...] = (recipe, recipe.fit, *recipe.parts)
+    return [
+        name for name, idle in LATER.items() if any(hasattr(at, name) and getattr(at, name) != idle for at in places)
+    ]
+
+
 def _forget_unused(choices: Json) -> None:
     """Leave out what came later and is not chosen: runs from before keep their signatures."""
-    for name in LATER & choices.keys():
-        if not choices[name]:
+    for name in LATER.keys() & choices.keys():
+        if choices[name] == LATER[name]:
             del choices[name]
 
 
 def alone(part: Part, *, split: str = "2:1", **told: Any) -> Recipe:
     """Give the recipe that trains one part alone: stage one, and a row of its own."""
     told.setdefault("name", f"{part.instead_of or part.feature}.{part.encoder}")
-    return Recipe(parts=(part,), fusion=part.head, options=part.head_options, fit=part.fit, split=split, **told)
+    head: dict[str, Any] = {"fusion": part.head, "options": part.head_options, "output": part.output}
+    return Recipe(parts=(part,), fit=part.fit, split=split, **head, **told)
 
 
 def with_features(recipe: Recipe, taken: Mapping[str, str]) -> Recipe:

@@ -11,14 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mimetic.batches import make_batch
+from mimetic.batches import Ragged, make_batch
 from mimetic.network import Branch, Network, score_tracks
 from mimetic.recipes import Fit, Recipe
 from mimetic.records import Json, MimeticError
 from mimetic.runs import Outcome
-from mimetic.scores import mixture, pearson
+from mimetic.scores import pearson
 from mimetic.training.material import Material
+from mimetic.training.objective import Objective
 from mimetic.training.rates import Rates
 
 
@@ -39,11 +41,25 @@ class Trainer:
         self.history: list[Json] = []
         self.best_epoch = 0
         self._frozen = bool(before) and not recipe.adapt
-        self._loss = mixture(recipe.fit.loss)
+        self._objective = Objective(recipe, material.dataset.labels, material.split.train, device)
         self._draw = np.random.default_rng([seed, len(recipe.parts)])
-        self._labels = material.labels.to(device)
         self.network = self._network(before)
+        self._averaged = self._average()
         self._best = copy.deepcopy(self.network.state_dict())
+
+    def _average(self) -> AveragedModel | None:
+        """Give what keeps the moving average of the weights, if the recipe has one."""
+        if not (decay := self.fit.average):
+            return None
+        return AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+    @property
+    def judged(self) -> Network:
+        """The network that is judged and kept: that of the averaged weights, where they are averaged."""
+        if self._averaged is None:
+            return self.network
+        assert isinstance(self._averaged.module, Network)
+        return self._averaged.module
 
     @property
     def fit(self) -> Fit:
@@ -53,10 +69,13 @@ class Trainer:
     def _network(self, before: Sequence[Trained]) -> Network:
         dims = [part.dim for part in self.material.parts]
         network = Network(self.recipe, dims, len(self.material.dataset.targets))
+        network.fit(torch.from_numpy(self.material.dataset.labels[self.material.split.train]))
         for modality, branch in enumerate(network.branches):
             assert isinstance(branch, Branch)
             if before:
-                _take(branch, before[modality].network())
+                _take(
+                    branch, before[modality].network(), network.heads[modality] if len(network.heads) else branch.head
+                )
             else:
                 branch.fit(self.material.parts[modality], self.material.split.train.tolist())
         if self._frozen:
@@ -67,8 +86,7 @@ class Trainer:
         """Give the optimiser of all that learns: the encoders at their share of the rate, after stage one."""
         rate = self.fit.rate
         branches = [p for p in self.network.branches.parameters() if p.requires_grad]
-        own = [*self.network.tokens.parameters(), *self.network.fusion.parameters()]
-        groups = [{"params": own, "lr": rate}]
+        groups = [{"params": self.network.own, "lr": rate}]
         if branches:
             groups.append({"params": branches, "lr": rate * self.recipe.adapt if self.recipe.before else rate})
         return torch.optim.AdamW(groups, lr=rate, weight_decay=self.fit.decay, fused=self.device.type != "mps")
@@ -96,7 +114,7 @@ class Trainer:
             yield line
             if rates.judge(line["mean_pearson"]):
                 self.best_epoch = epoch
-                self._best = copy.deepcopy(self.network.state_dict())
+                self._best = copy.deepcopy(self.judged.state_dict())
             if rates.stop:
                 return
 
@@ -108,14 +126,16 @@ class Trainer:
         steps = self._steps(self._draw.permutation(self.material.split.train))
         for clips in steps:
             rates.step()
-            batch = make_batch(self.material.parts, clips, self.device, keep=self._kept(clips))
-            loss = self._loss(self._labels[torch.from_numpy(clips).to(self.device)], self.network(batch))
+            batch = make_batch(self._seen(clips), clips, self.device, keep=self._kept(clips))
+            loss = self._objective(clips, self.network.outputs(batch), batch.lengths > 0)
             if self.fit.penalty:
                 loss = loss + self.fit.penalty * sum(w.square().sum() for w in learning if w.ndim > 1)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(learning, self.fit.max_norm)
             optimiser.step()
+            if self._averaged is not None:
+                self._averaged.update_parameters(self.network)
             total += loss.detach()
         return float(total) / len(steps)
 
@@ -131,15 +151,27 @@ class Trainer:
         if self._frozen:
             self.network.branches.eval()
 
+    def _seen(self, clips: NDArray[np.intp]) -> list[Ragged]:
+        """Give what is seen of a step's clips: all, or what is drawn of each."""
+        both = zip(self.material.parts, self.recipe.parts, strict=True)
+        return [
+            tracks.drawn(clips, self._draw, crop=part.crop, masked=part.masked) if part.crop or part.masked else tracks
+            for tracks, part in both
+        ]
+
     def _kept(self, clips: NDArray[np.intp]) -> NDArray[np.bool_] | None:
-        """Draw which modalities each clip keeps: of those that it has, at least one."""
+        """Draw which modalities each clip keeps: of those that it has, at least one; all tracks of it, or none."""
         if not self.recipe.modality_dropout or len(self.recipe.parts) == 1:
             return None
-        draws = self._draw.random((len(clips), len(self.recipe.parts)))
+        kinds = list(dict.fromkeys(part.modality for part in self.recipe.parts))
+        places = [kinds.index(part.modality) for part in self.recipe.parts]
+        present = np.zeros((len(clips), len(kinds)), np.bool_)
+        for place, tracks in zip(places, self.material.parts, strict=True):
+            present[:, place] |= tracks.lengths[clips] > 0
+        draws = self._draw.random(present.shape)
         kept = draws >= self.recipe.modality_dropout
-        present = np.stack([part.lengths[clips] > 0 for part in self.material.parts], axis=1)
         kept[np.arange(len(clips)), np.where(present, draws, -1.0).argmax(axis=1)] = True
-        return kept
+        return kept[:, places]
 
     def _validate(self) -> Json:
         rows = self.material.split.valid
@@ -150,11 +182,12 @@ class Trainer:
 
     def predict(self, clips: NDArray[np.intp]) -> NDArray[np.float64]:
         """Score clips with the network as it stands, ``(clip, target)``."""
-        return score_tracks(self.network.eval(), self.material.parts, clips, self.device)
+        return score_tracks(self.judged.eval(), self.material.parts, clips, self.device)
 
     def outcome(self) -> Outcome:
         """Go back to the network of the best epoch, and score every clip of the data set with it."""
         self.network.load_state_dict(self._best)
+        self._averaged = None
         dataset = self.material.dataset
         everybody = np.arange(len(dataset.clips))
         return Outcome(
@@ -166,14 +199,15 @@ class Trainer:
         )
 
 
-def _take(branch: Branch, trained: Network) -> None:
-    """Give a branch what its part learned alone; its head too, where the fusion weighs scores."""
+def _take(branch: Branch, trained: Network, head: nn.Module | None) -> None:
+    """Give a branch what its part learned alone; and its own head, where it has one."""
     alone = trained.branches[0]
     assert isinstance(alone, Branch)
     branch.standardise.load_state_dict(alone.standardise.state_dict())
+    branch.principal.load_state_dict(alone.principal.state_dict())
     branch.encoder.load_state_dict(alone.encoder.state_dict())
-    if branch.head is not None:
-        branch.head.load_state_dict(trained.fusion.state_dict())
+    if head is not None:
+        head.load_state_dict(trained.fusion.state_dict())
 
 
 def _plain(value: float) -> float | None:
