@@ -65,6 +65,8 @@ def _columns(material: Material, systems: Sequence[System]) -> list[_Column]:
     columns.append(_Column(heading="Minus the best single", cell=lambda system: _difference(system.versus)))
     if any(system.beyond for system in systems):
         columns.append(_Column(heading=f"Minus {PLAINEST}", cell=lambda system: _difference(system.beyond)))
+    if any(system.over for system in systems):
+        columns.append(_Column(heading="Minus the floor", cell=lambda system: _difference(system.over)))
     return [
         *columns,
         _Column(heading="Seeds; their deviation", cell=seeds_of),

@@ -1,8 +1,8 @@
 """Runs become systems: runs of one recipe together, scored, named, compared and put in order.
 
 In: finished runs on one data set. Out: single modalities in the field's order, then fusions, the best of each first;
-each with what it is more than the best single modality and, if it is a fusion, than the plainest one. All those
-comparisons are corrected together (Holm): among thirty systems two would differ by chance.
+each with what it is more than the best single modality, than the floor and, if it is a fusion, than the plainest one.
+All those comparisons are corrected together (Holm): among thirty systems two would differ by chance.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ PART = "valid"
 
 PLAINEST = "F1"
 """The fusion that others have to be better than to be worth their trouble."""
+
+FLOOR = "floor"
+"""The line to beat: clip statistics and a ridge, which take seconds."""
 
 LEVEL = 0.05
 """Probability of claiming any difference where there is none."""
@@ -71,8 +74,8 @@ class System:
     """Runs of one recipe that differ by their seed, and their scores.
 
     ``name`` is its recipe's, or says more where several have that one. ``versus`` compares it with ``best``, the best
-    single modality on the same clips, ``beyond`` a fusion with the plainest one; ``None`` where there is none, or it is
-    the system itself.
+    single modality on the same clips, ``beyond`` a fusion with the plainest one, ``over`` compares it with the floor;
+    ``None`` where there is none, or it is the system itself.
     """
 
     name: str
@@ -81,6 +84,12 @@ class System:
     best: System | None = None
     versus: Meeting | None = None
     beyond: Meeting | None = None
+    over: Meeting | None = None
+
+    @property
+    def meetings(self) -> list[Meeting]:
+        """All that it was compared with."""
+        return [meeting for meeting in (self.versus, self.beyond, self.over) if meeting]
 
     @property
     def recipe(self) -> Recipe:
@@ -115,7 +124,7 @@ class System:
     def as_json(self) -> Json:
         """Give its scores as ``evaluate --json`` prints them, and beside them the published and the comparisons."""
         told = {"name": self.name, **self.scores.as_json(), "published": dict(self.recipe.published)}
-        met = {"versus_best": self.versus, "versus_plainest": self.beyond}
+        met = {"versus_best": self.versus, "versus_plainest": self.beyond, "versus_floor": self.over}
         return told | {name: meeting and meeting.as_json() for name, meeting in met.items()}
 
     @property
@@ -194,6 +203,7 @@ def _met(system: System, scored: Sequence[System], groups: Grouping | None, resa
     alike = [other for other in scored if other.split == system.split]
     best = max((other for other in alike if other.single), key=lambda other: other.mean, default=None)
     plainest = next((other for other in alike if other.recipe.name == PLAINEST and not system.single), None)
+    floor = next((other for other in alike if other.recipe.name == FLOOR), None)
 
     def meeting(other: System | None) -> Meeting | None:
         if other is None or other is system:
@@ -202,19 +212,18 @@ def _met(system: System, scored: Sequence[System], groups: Grouping | None, resa
         return Meeting(first=system.name, second=other.name, comparison=found)
 
     versus = meeting(best)
-    return replace(system, best=best if versus else None, versus=versus, beyond=meeting(plainest))
+    return replace(system, best=best if versus else None, versus=versus, beyond=meeting(plainest), over=meeting(floor))
 
 
 def _corrected(found: Sequence[System]) -> list[System]:
     """Correct the p of all comparisons together."""
-    meetings = [meeting for system in found for meeting in (system.versus, system.beyond) if meeting]
-    left = iter(holm([meeting.comparison.chance for meeting in meetings]).tolist())
+    left = iter(holm([meeting.comparison.chance for system in found for meeting in system.meetings]).tolist())
+
+    def corrected(meeting: Meeting | None) -> Meeting | None:
+        return meeting and replace(meeting, corrected=next(left))
+
     return [
-        replace(
-            system,
-            versus=system.versus and replace(system.versus, corrected=next(left)),
-            beyond=system.beyond and replace(system.beyond, corrected=next(left)),
-        )
+        replace(system, versus=corrected(system.versus), beyond=corrected(system.beyond), over=corrected(system.over))
         for system in found
     ]
 

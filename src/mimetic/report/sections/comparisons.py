@@ -12,7 +12,7 @@ from mimetic.report.systems import Meeting
 
 def section(material: Material) -> Section | None:
     """List every difference with its interval, p before and after correction, and what it would take to tell it."""
-    meetings = [m for system in material.systems for m in (system.versus, system.beyond) if m]
+    meetings = [meeting for system in material.systems for meeting in system.meetings]
     if not meetings:
         return None
     told = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mimetic.panels import Score, Section, Stat, differing, scored
 from mimetic.plots import ABSENT, number
 from mimetic.report.material import Material
-from mimetic.report.systems import System
+from mimetic.report.systems import FLOOR, System
 
 
 def section(material: Material) -> Section:
@@ -24,6 +24,10 @@ def _stats(material: Material) -> Iterator[Stat]:
         difference = differing(head.versus.comparison)
         lines = [_interval(difference)]
         yield Stat(label="difference, paired", value=difference.text, lines=lines, verdict=head.versus.verdict)
+    if head.over:
+        difference = differing(head.over.comparison)
+        label = "above the floor: clip statistics, a ridge"
+        yield Stat(label=label, value=difference.text, lines=[_interval(difference)], verdict=head.over.verdict)
 
 
 def _stat(label: str, system: System, reached: list[str]) -> Stat:
@@ -54,6 +58,10 @@ def _told(material: Material) -> Iterator[str]:
         "The validation clips also chose the epoch of every run, so the scores here flatter every system a little"
         + ("; and of several fusions the best one stands here." if _choices(material) > 1 else ".")
     )
+    if not any(system.single for system in material.alike):
+        yield "No single modality is among these runs to compare with."
+    if not any(system.recipe.name == FLOOR for system in material.systems):
+        yield "The line to beat is not among these runs: mimetic train DATA floor draws it, in seconds."
     if scores.warning:
         yield f"Careful: {scores.warning}."
     yield from (f"{name} has no score: {reason}." for name, reason in scores.undefined.items())

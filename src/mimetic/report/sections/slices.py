@@ -36,7 +36,7 @@ def _table(found: list[Sliced]) -> Table:
     starts: dict[int, str] = {}
     for sliced in found:
         starts[len(rows)] = sliced.by.capitalize()
-        rows += [_row(one, sliced.by) for one in sliced.slices]
+        rows += [_row(one) for one in sliced.slices]
     scores = [scored(one.mean_pearson) for sliced in found for one in sliced.slices if one.mean_pearson]
     return Table(
         name="slices",
@@ -57,11 +57,11 @@ def _table(found: list[Sliced]) -> Table:
     )
 
 
-def _row(one: Slice, by: str) -> list[Cell]:
+def _row(one: Slice) -> list[Cell]:
     score = scored(one.mean_pearson) if one.mean_pearson else Score(value=float("nan"))
     gap: Cell = differing(one.gap) if one.gap else ABSENT
     return [
-        Name(text=one.name, below=by),
+        Name(text=one.name),
         f"{one.clips:,}",
         score,
         Drawn(score=score),
