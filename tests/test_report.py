@@ -17,7 +17,6 @@ import torch
 from mimetic.evaluation import compare_runs, evaluate
 from mimetic.features import feature
 from mimetic.network import Network, count_parameters
-from mimetic.panels import spread
 from mimetic.plots import ABSENT, MINUS, number
 from mimetic.recipes import RECIPES, Recipe, stage_one, with_settings
 from mimetic.records import BadRun
@@ -204,7 +203,6 @@ def test_the_numbers_are_those_of_evaluate(runs: list[Run], page: str) -> None:
         scores = evaluate(system(runs, name), resamples=RESAMPLES)
         mean = scores.mean_pearson
         assert f"{number(mean.value)} {number(mean.low)} to {number(mean.high)}" in text
-        assert all(spread(score.pearson) in text for score in scores.targets.values())
         row = [mean, *(score.pearson for score in scores.targets.values())]
         assert " ".join(f"{number(s.value)} {number(s.low)} to {number(s.high)}" for s in row) in text
 
@@ -416,7 +414,10 @@ def test_every_number_of_the_heat_map_can_be_read(scheme: str) -> None:
 def test_the_floor_is_the_line_to_beat(runs: list[Run], tmp_path: Path) -> None:
     without = words(write_report(runs, tmp_path / "without.html", resamples=20).read_text("utf-8"))
     assert "The line to beat is not among these runs" in without
-    floor = make_run(tmp_path, replace(RECIPES["light"], name="floor"), 0, outcome=make_outcome(RECIPES["light"], 5))
+    recipe = replace(RECIPES["light"], name="floor", adapt=0.0)
+    outcome = make_outcome(recipe, 5)
+    blurred = outcome.predicted + np.random.default_rng(5).normal(scale=0.1, size=outcome.predicted.shape)
+    floor = make_run(tmp_path, recipe, 0, outcome=replace(outcome, predicted=blurred))
     found = {s.name: s for s in score_systems([*runs, floor], resamples=50)}
     assert found["floor"].over is None
     light = found["light"].over
