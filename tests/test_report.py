@@ -17,11 +17,11 @@ import torch
 from mimetic.evaluation import compare_runs, evaluate
 from mimetic.features import feature
 from mimetic.network import Network, count_parameters
-from mimetic.panels import spread
 from mimetic.plots import ABSENT, MINUS, number
 from mimetic.recipes import RECIPES, Recipe, stage_one, with_settings
 from mimetic.records import BadRun
-from mimetic.report import SWITCH, score_systems, write_report
+from mimetic.report import score_systems, write_report
+from mimetic.report.cells import SWITCH
 from mimetic.runs import Outcome, Run, Signature, write_run
 from mimetic.store import digest
 
@@ -170,7 +170,7 @@ def test_every_place_that_is_pointed_at_is_there_once(page: str) -> None:
 def test_every_figure_has_a_text_in_its_place(page: str) -> None:
     drawings = Elements(page).named("svg")
     plots = [a for a in drawings if a.get("role") == "img"]
-    assert len(plots) == 6 + 6 + 6 + 5
+    assert len(plots) == 6 + 6 + 6 + 6 + 5  # parts, labels, predictions, calibration, learning
     assert all(len(a["aria-label"] or "") > 20 for a in plots)
     assert all(a.get("aria-hidden") == "true" for a in drawings if a not in plots)
 
@@ -178,8 +178,8 @@ def test_every_figure_has_a_text_in_its_place(page: str) -> None:
 def test_every_table_says_what_it_holds_and_every_row_what_it_is_of(page: str) -> None:
     elements = Elements(page)
     assert len(elements.named("table")) == len(elements.named("caption")) > 6
-    assert all(heading.get("scope") in ("row", "col") for heading in elements.named("th"))
-    rows = [a for a in elements.named("th") if a["scope"] == "row"]
+    assert all(heading.get("scope") in ("row", "col", "rowgroup") for heading in elements.named("th"))
+    rows = [a for a in elements.named("th") if a["scope"] in ("row", "rowgroup")]
     assert len(elements.named("tr")) == len(rows) + len(elements.named("thead"))
 
 
@@ -203,9 +203,8 @@ def test_the_numbers_are_those_of_evaluate(runs: list[Run], page: str) -> None:
         scores = evaluate(system(runs, name), resamples=RESAMPLES)
         mean = scores.mean_pearson
         assert f"{number(mean.value)} {number(mean.low)} to {number(mean.high)}" in text
-        assert all(spread(score.pearson) in text for score in scores.targets.values())
-        row = [number(mean.value), *(number(score.pearson.value) for score in scores.targets.values())]
-        assert " ".join(row) in text
+        row = [mean, *(score.pearson for score in scores.targets.values())]
+        assert " ".join(f"{number(s.value)} {number(s.low)} to {number(s.high)}" for s in row) in text
 
 
 def test_the_headline_is_the_fusion_beside_the_best_single_modality(runs: list[Run], page: str) -> None:
@@ -279,7 +278,7 @@ def test_one_run_alone_makes_a_page(runs: list[Run], tmp_path: Path) -> None:
 
 def test_a_fusion_without_its_parts_makes_a_page(runs: list[Run], tmp_path: Path) -> None:
     text = words(write_report(system(runs, "light"), tmp_path / "report.html", resamples=20).read_text("utf-8"))
-    assert "no single modality to compare with" in text
+    assert "No single modality is among these runs to compare with." in text
 
 
 @pytest.mark.parametrize(
@@ -348,7 +347,6 @@ def test_systems_on_other_clips_are_not_compared(runs: list[Run], tmp_path: Path
     found = score_systems([*runs, elsewhere], resamples=2)
     assert {s.scores.split: s.versus is None for s in found if not s.single} == {"2:1": False, "4:1": True}
     text = words(write_report([*runs, elsewhere], tmp_path / "report.html", resamples=20).read_text("utf-8"))
-    assert "no single modality to compare with" in text
     assert "fingerprint other" in text
 
 
@@ -411,3 +409,22 @@ def test_every_number_of_the_heat_map_can_be_read(scheme: str) -> None:
         assert _contrast(_mixed(colors["paper"], colors["heat"], float(share)), _linear(ink)) >= 4.5
     for name in ("ink", "soft", "accent"):
         assert _contrast(_linear(colors[name]), _linear(colors["paper"])) >= 4.5
+
+
+def test_the_floor_is_the_line_to_beat(runs: list[Run], tmp_path: Path) -> None:
+    without = words(write_report(runs, tmp_path / "without.html", resamples=20).read_text("utf-8"))
+    assert "The line to beat is not among these runs" in without
+    recipe = replace(RECIPES["light"], name="floor", adapt=0.0)
+    outcome = make_outcome(recipe, 5)
+    blurred = outcome.predicted + np.random.default_rng(5).normal(scale=0.1, size=outcome.predicted.shape)
+    floor = make_run(tmp_path, recipe, 0, outcome=replace(outcome, predicted=blurred))
+    found = {s.name: s for s in score_systems([*runs, floor], resamples=50)}
+    assert found["floor"].over is None
+    light = found["light"].over
+    assert light is not None
+    paired = compare_runs(system(runs, "light"), [floor], part="valid", resamples=50)
+    assert light.comparison.difference == pytest.approx(paired.difference)
+    text = words(write_report([*runs, floor], tmp_path / "with.html", resamples=50).read_text("utf-8"))
+    assert "The line to beat is not among these runs" not in text
+    assert "Minus the floor" in text
+    assert "above the floor: clip statistics, a ridge" in text

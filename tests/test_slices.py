@@ -220,6 +220,6 @@ def test_a_target_that_never_varies_in_a_slice_is_named(material: tuple[Dataset,
     true[sick[[int(clip) for clip in outcome.clips]], 1] = 0.0
     run.outcome = replace(outcome, true=true)
     (sliced,) = slice_scores([run], dataset, None, ["health"], resamples=50)
-    assert sliced.slices[0].verdict == f"undefined: {run.targets[1]} never vary here"
+    assert sliced.slices[0].verdict == f"undefined: {run.targets[1]} never varies here"
     assert sliced.slices[0].as_json()["undefined"] == [run.targets[1]]
     assert sliced.slices[1].undefined == ()

@@ -26,11 +26,12 @@ The house, in the order of the river (a module imports only from those above it)
     fitting auto sentences automatic                     recipes on arrays; all that the data allow, mixed; as a run
     inner spaces sweeping mixing                         clips held in turn; the search for settings; runs as one
     prediction stressing                                 raw clips in, scores out; what harms them
-    plots pictures panels report                         figures; one HTML page
+    svg plots pictures panels                            figures, and what stands in tables
     auditing                                             what is wrong with a data set
     estimator                                            the river for arrays: scikit-learn's conventions
-    demonstration listings console cards leakage         the whole river; the tables; the terminal; Markdown
-    showing                                              what searches and stacks are, in the terminal
+    listings console leakage                             the tables; the terminal; how much is look-up
+    report                                               one HTML page
+    demonstration cards showing                          the whole river; Markdown; what searches and stacks are
     hub                                                  a run on its way to or from the hub
     calls                                                what the words of a call mean
     live capturing playing monitor                       what goes on now, window by window; on the terminal

@@ -21,6 +21,8 @@ from mimetic.journal import Journal
 from mimetic.prediction import as_json
 from mimetic.recipes import Recipe
 from mimetic.records import BadData, Clip, Dataset, Json, Scores, UsageError
+from mimetic.report import Beside
+from mimetic.report.ceilings import read_ceilings
 from mimetic.runs import Run
 from mimetic.sharing import Grouping, grouping
 from mimetic.store import Store
@@ -103,6 +105,14 @@ def beside(data: Path | None, groups: str, words: Path | None = None) -> tuple[D
         return None, None
     dataset = worded(open_dataset(data), words)
     return dataset, grouping(dataset, *names_in(groups)) if groups else None
+
+
+def reported(data: Path | None, groups: str, store: Path | None, words: Path | None) -> Beside | None:
+    """Open what a report may look at beside its runs; ``None`` where no data set was told."""
+    dataset, drawn = beside(data, groups, words)
+    if data is None or dataset is None:
+        return None
+    return Beside(dataset=dataset, store=found_store(dataset, store), groups=drawn, ceilings=read_ceilings(data))
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from mimetic import panels
 from mimetic.ablation import Ablation, Switch
 from mimetic.comparing import Ranking
 from mimetic.evaluation import Evaluation
@@ -79,6 +80,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
         table.add_row(*(Text(cell) for cell in row))
     terminal = sys.stdout.isatty()
     Console(file=sys.stdout, width=None if terminal else PIPED_WIDTH, highlight=False).print(table)
+
+
+def print_cells(table: panels.Table) -> None:
+    """Print a page's table, without what is drawn."""
+    plain = panels.without_drawings(table)
+    rows: list[list[str]] = []
+    for place, row in enumerate(plain.rows):
+        rows += [[f"{table.starts[place]}:", *([""] * (len(row) - 1))]] if place in table.starts else []
+        rows.append([panels.text_of(cell) for cell in row])
+    print_table(plain.columns, rows, title=table.caption)
 
 
 def print_holdings(holdings: Sequence[Holding]) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from mimetic.plots import ACCENT, INK, RULE, SOFT
 from mimetic.records import UsageError
 from mimetic.store import write_atomically
 from mimetic.stressing import Stressed
+from mimetic.svg import ACCENT, INK, RULE, SOFT
 
 SUFFIXES = (".png", ".svg")
 

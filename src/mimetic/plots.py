@@ -7,60 +7,21 @@ figure reads in light, dark and print. The same numbers give the same bytes.
 
 from __future__ import annotations
 
-import io
 import math
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib
 import numpy as np
 from markupsafe import Markup
-from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-WIDTH = 300
-"""Of a panel, in CSS pixels; the figure scales with its column."""
-
-SIZE = 11
-"""Of its type, in the same pixels."""
-
-INK, SOFT, MUTE, RULE, ACCENT = "#1b1f24", "#5d656f", "#8f99a4", "#dfe3e7", "#1d5fae"
-"""What matplotlib draws with; on the page each is the CSS variable of its name, and this where there is none."""
-
-_VARIABLES = {INK: "--ink", SOFT: "--soft", MUTE: "--mute", RULE: "--rule", ACCENT: "--accent"}
+from mimetic.svg import ACCENT, INK, MUTE, SOFT, STYLE, as_svg, new_axes, new_figure
 
 MINUS, ABSENT = "\u2212", "\u2013"
 """A true minus sign, and the dash that stands where there is no number."""
-
-_STYLE: Any = {  # matplotlib's own type for it has changed between versions
-    "svg.fonttype": "none",
-    "font.size": SIZE,
-    "font.sans-serif": ["DejaVu Sans"],
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.edgecolor": RULE,
-    "axes.linewidth": 1,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.axisbelow": True,
-    "axes.xmargin": 0.02,
-    "grid.color": RULE,
-    "grid.linewidth": 1,
-    "xtick.color": RULE,
-    "xtick.labelcolor": SOFT,
-    "ytick.color": RULE,
-    "ytick.labelcolor": SOFT,
-    "xtick.major.size": 3,
-    "xtick.major.width": 1,
-    "ytick.major.size": 0,
-    "lines.solid_capstyle": "round",
-}
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -130,14 +91,24 @@ class Curve:
         return self.losses[-1] if self.losses else None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tenth:
+    """Clips that are scored alike: their mean prediction, and their mean label with its interval."""
+
+    predicted: float
+    label: float
+    low: float
+    high: float
+
+
 # --------------------------------------------------------------------------------------------- figures
 
 
-@matplotlib.rc_context(_STYLE)
+@matplotlib.rc_context(STYLE)
 def draw_dots(dots: Sequence[Dot], limits: tuple[float, float], *, name: str, told: str) -> Markup:
     """Draw values with their intervals below one another, on an axis that other panels share."""
-    figure = _figure(height=len(dots) * 20 + 30)
-    axes = _axes(figure, left=10 + 6.2 * max(len(_short(dot.label)) for dot in dots), bottom=24, top=4)
+    figure = new_figure(height=len(dots) * 20 + 30)
+    axes = new_axes(figure, left=10 + 6.2 * max(len(_short(dot.label)) for dot in dots), bottom=24, top=4)
     axes.grid(axis="x")
     axes.axvline(0, color=SOFT, linewidth=1)
     for line, dot in enumerate(dots):
@@ -150,10 +121,10 @@ def draw_dots(dots: Sequence[Dot], limits: tuple[float, float], *, name: str, to
     axes.set_ylim(len(dots) - 0.4, -0.6)
     axes.set_xlim(*limits)
     _round_ticks(axes.xaxis, 5)
-    return _svg(figure, name, told)
+    return as_svg(figure, name, told)
 
 
-@matplotlib.rc_context(_STYLE)
+@matplotlib.rc_context(STYLE)
 def draw_histograms(
     edges: NDArray[np.float64],
     shares: Sequence[NDArray[np.float64]],
@@ -164,8 +135,8 @@ def draw_histograms(
     told: str,
 ) -> Markup:
     """Draw the labels of training and validation: a pair of bars a bin, in per cent of all clips, and the means."""
-    figure = _figure(height=140)
-    axes = _axes(figure, left=34, bottom=24, top=14)
+    figure = new_figure(height=140)
+    axes = new_axes(figure, left=34, bottom=24, top=14)
     axes.grid(axis="y")
     width = float(edges[1] - edges[0]) * 0.4
     for share, mean, side, color in zip(shares, means, (0.5, 1.5), (MUTE, ACCENT), strict=True):
@@ -178,16 +149,16 @@ def draw_histograms(
     _round_ticks(axes.xaxis, 5)
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
-    return _svg(figure, name, told)
+    return as_svg(figure, name, told)
 
 
-@matplotlib.rc_context(_STYLE)
+@matplotlib.rc_context(STYLE)
 def draw_groups(
     groups: Sequence[Group], across: tuple[float, float], up: tuple[float, float], *, name: str, told: str
 ) -> Markup:
     """Draw what was predicted for clips of like label: the middle half as a bar, nine tenths as a line, the median."""
-    figure = _figure(height=190)
-    axes = _axes(figure, left=30, bottom=24, top=20)
+    figure = new_figure(height=190)
+    axes = new_axes(figure, left=30, bottom=24, top=20)
     axes.grid(axis="y")
     axes.plot(across, across, color=SOFT, linewidth=1, dashes=(3, 3))
     for group in groups:
@@ -200,15 +171,36 @@ def draw_groups(
     axes.set_ylim(*up)
     _round_ticks(axes.xaxis, 5)
     _round_ticks(axes.yaxis, 5)
-    return _svg(figure, name, told)
+    return as_svg(figure, name, told)
 
 
-@matplotlib.rc_context(_STYLE)
+@matplotlib.rc_context(STYLE)
+def draw_calibration(
+    tenths: Sequence[Tenth], line: tuple[float, float], limits: tuple[float, float], *, name: str, told: str
+) -> Markup:
+    """Draw the mean label of clips that are scored alike, and the straight line, intercept and slope, through all."""
+    figure = new_figure(height=210)
+    axes = new_axes(figure, left=30, bottom=24, top=8)
+    axes.grid(axis="y")
+    axes.plot(limits, limits, color=SOFT, linewidth=1, dashes=(3, 3))
+    ends = np.array([min(t.predicted for t in tenths), max(t.predicted for t in tenths)])
+    axes.plot(ends, line[0] + line[1] * ends, color=MUTE, linewidth=1.5)
+    for tenth in tenths:
+        axes.plot([tenth.predicted] * 2, [tenth.low, tenth.high], color=ACCENT, linewidth=2)
+        axes.plot([tenth.predicted], [tenth.label], "o", color=ACCENT, markersize=5, markeredgewidth=0)
+    axes.set_xlim(*limits)
+    axes.set_ylim(*limits)
+    _round_ticks(axes.xaxis, 5)
+    _round_ticks(axes.yaxis, 5)
+    return as_svg(figure, name, told)
+
+
+@matplotlib.rc_context(STYLE)
 def draw_curves(curves: Sequence[Curve], limits: tuple[float, float], *, name: str, told: str) -> Markup:
     """Draw the loss and, below it, validation's mean Pearson by epoch: a thin line a seed, the epoch kept as a dot."""
-    figure = _figure(height=200)
-    loss = _axes(figure, left=34, bottom=124, top=20)
-    score = _axes(figure, left=34, bottom=24, top=104)
+    figure = new_figure(height=200)
+    loss = new_axes(figure, left=34, bottom=124, top=20)
+    score = new_axes(figure, left=34, bottom=24, top=104)
     for curve in curves:
         epochs = range(1, len(curve.losses) + 1)
         for axes, values, color in ((loss, curve.losses, SOFT), (score, curve.scores, ACCENT)):
@@ -222,23 +214,7 @@ def draw_curves(curves: Sequence[Curve], limits: tuple[float, float], *, name: s
         _round_ticks(axes.yaxis, 3)
     score.set_ylim(*limits)
     loss.tick_params(labelbottom=False)
-    return _svg(figure, name, told)
-
-
-# ------------------------------------------------------------------------------------------------- SVG
-
-
-def _figure(*, height: float) -> Figure:
-    return Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
-
-
-def _axes(figure: Figure, *, left: float, bottom: float, top: float) -> Axes:
-    """Place axes by their margins in pixels; the right one leaves room for half a tick's label."""
-    width, height = figure.get_size_inches() * 72
-    right = 12
-    return figure.add_axes(
-        (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
-    )
+    return as_svg(figure, name, told)
 
 
 def _round_ticks(axis: Axis, most: int) -> None:
@@ -249,41 +225,3 @@ def _round_ticks(axis: Axis, most: int) -> None:
 
 def _short(label: str) -> str:
     return label if len(label) <= 20 else f"{label[:19]}…"
-
-
-def _svg(figure: Figure, name: str, told: str) -> Markup:
-    """Write the figure as an SVG element for a page: ``name`` keeps its ids its own, ``told`` says what it shows."""
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    root = ET.fromstring(buffer.getvalue())
-    for parent in root.iter():
-        for child in [child for child in parent if _is_baggage(child)]:
-            parent.remove(child)
-    for element in root.iter():
-        _plain(element)
-    box = root.attrib["viewBox"]
-    root.attrib.clear()
-    root.attrib.update({"class": "plot", "viewBox": box, "role": "img", "aria-label": told})
-    return Markup(ET.tostring(root, encoding="unicode"))
-
-
-def _is_baggage(element: ET.Element) -> bool:
-    """Tell what a page does not need: matplotlib's metadata, and a style that would reach beyond the figure."""
-    return element.tag.endswith(("}metadata", "}style"))
-
-
-def _plain(element: ET.Element) -> None:
-    """Take off what HTML has built in and ids that would repeat from figure to figure; let colours be the page's."""
-    element.tag = element.tag.rpartition("}")[2]
-    if element.tag == "g":
-        element.attrib.pop("id", None)
-    for key in [key for key in element.attrib if key.startswith("{")]:
-        element.attrib[key.rpartition("}")[2]] = element.attrib.pop(key)
-    if "d" in element.attrib:
-        element.attrib["d"] = " ".join(element.attrib["d"].split())
-    for color, variable in _VARIABLES.items():
-        if color in element.get("style", ""):
-            element.attrib["style"] = element.attrib["style"].replace(color, f"var({variable}, {color})")
-    element.text = (element.text or "").strip()
-    element.tail = ""

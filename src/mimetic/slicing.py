@@ -52,7 +52,8 @@ class Slice:
     def verdict(self) -> str:
         """Say whether they differ from the others, as far as can be told after so many looks."""
         if self.undefined:
-            return f"undefined: {', '.join(self.undefined)} never vary here"
+            vary = "never vary" if len(self.undefined) > 1 else "never varies"
+            return f"undefined: {', '.join(self.undefined)} {vary} here"
         if self.few or self.gap is None:
             return self.few
         if math.isnan(self.gap.difference):

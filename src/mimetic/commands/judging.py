@@ -161,19 +161,35 @@ def stress(
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs, or folders of them.")],
-    out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+    out: Annotated[Path | None, typer.Option(help="The page; report.html if neither it nor --tables is told.")] = None,
+    tables: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder for every table as CSV, Markdown and LaTeX.")
+    ] = None,
+    data: DataBeside = None,
+    groups: Groups = "",
+    store: StoreFolder = None,
+    words: WordsFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write one HTML page about some runs."""
-    from mimetic import console
-    from mimetic.report import write_report
+    """Write one HTML page about some runs, and print their scores.
+
+    With --data DATA also kinds of clips, what each modality brings, stress, look-up, an audit, the best reachable.
+    """
+    from mimetic import calls, console
+    from mimetic.report import make_report, write_page, write_tables
     from mimetic.runs import runs_of
 
-    path = write_report(runs_of(runs), out)
+    page = make_report(runs_of(runs), beside=calls.reported(data, groups, store, words))
+    path = None if out is None and tables is not None else write_page(page, out or Path("report.html"))
+    written = [] if tables is None else write_tables(page.tables, tables, note=page.source)
     if as_json:
-        console.print_json({"report": str(path)})
-    else:
-        console.print_lines(str(path))
+        files = [str(file) for file in written]
+        console.print_json({"report": path and str(path), "tables": files, "systems": page.systems_as_json()})
+        return
+    for table in page.rankings:
+        console.print_cells(table)
+    console.print_lines(page.note or None)
+    console.print_lines(*([str(path)] if path else []), *([f"{len(written)} files in {tables}"] if tables else []))
 
 
 def card(
