@@ -3,7 +3,7 @@
 The house, in the order of the river (a module imports only from those above it)::
 
     records                                              the nouns, the protocols, the tree of errors
-    scores resampling parallel devices growing           formulas, and how they vary; processes; rows as they come
+    scores resampling parallel devices world growing     formulas, and how they vary; processes; rows as they come
     models checkpoints tuned folded weights images       what a pretrained extractor is; its files; its pictures
     pieces media detectors faces                         a path becomes views
     encodings subtitles words transcripts scripts        so do files with what is said
@@ -12,7 +12,8 @@ The house, in the order of the river (a module imports only from those above it)
     features encoders fusions                            views become tracks, vectors, scores: open tables
     licences                                             what has to be accepted
     spools store stocktaking                             tracks on disk
-    reading assembling conveying                         clips through decoders and models
+    reading assembling computing conveying shards        clips through decoders and models
+    cluster engines                                      on other machines; here or there
     splits sharing batches datasets introducing          who trains; what clips share; tensors; who is in it
     recipes switching preparing branches network         what to train; one choice at a time; its network
     contributions                                        what each modality adds

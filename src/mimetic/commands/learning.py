@@ -242,8 +242,8 @@ def finetune(
     """Train pretrained encoders on the labels: one with a head, or several at once through a fusion.
 
     What comes out is an extractor (OUT/encoders/NAME), and a finished run on its features. One that was stopped goes on
-    where it was. Settings beside the recipe's: rate, layer_decay, warmup, frozen, rank (LoRA), at_once, inner,
-    z_scored, recompute, precision, layer_drop, time_mask.
+    where it was; torchrun starts it on several devices, with the same result. Settings beside the recipe's: rate,
+    layer_decay, warmup, frozen, rank (LoRA), at_once, inner, z_scored, recompute, precision, layer_drop, time_mask.
     """
     from mimetic import calls, console
     from mimetic.datasets import open_dataset
@@ -253,6 +253,7 @@ def finetune(
     from mimetic.journal import Journal
     from mimetic.recipes import get_recipe
     from mimetic.training.choosing import on_features, read_taken
+    from mimetic.world import entered
 
     names = calls.names_in(extractor)
     if not recipe and len(names) != 1:
@@ -261,18 +262,18 @@ def finetune(
     tuning = with_choices(chosen, names, calls.read_settings(settings))
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
-    with console.bars() as bars, closing(Journal(out)) as journal:
-        told: dict[str, Any] = {
-            "device": device,
-            "accepted": calls.names_in(accept),
-            "watch": calls.watch_with(bars.status("training"), journal),
-            "progress": bars.counter("reading clips"),
-        }
-        numbers = calls.read_seeds(seeds)
+    numbers = calls.read_seeds(seeds)
+    told: dict[str, Any] = {"accepted": calls.names_in(accept)}
+    with entered(device) as (world, told["device"]), console.bars_of(world) as bars, closing(Journal(out)) as journal:
+        if world.leads:
+            told["watch"] = calls.watch_with(bars.status("training"), journal)
+        told["progress"] = bars.counter("reading clips")
         if folds:
             made = [tune_folds(dataset, tuning, place, out, folds=folds, seed=seed, **told) for seed in numbers]
         else:
             runs = [tune(dataset, tuning, place, out, seed=seed, workers=workers, **told) for seed in numbers]
+    if not world.leads:
+        return
     if folds:
         _print_features([feature.key for feature in made], as_json=as_json)
     else:

@@ -15,7 +15,7 @@ from typing import Self
 
 from mimetic.assembling import Assembly
 from mimetic.batches import Ragged
-from mimetic.conveying import Models
+from mimetic.computing import Models
 from mimetic.devices import choose_device
 from mimetic.features import Feature, features
 from mimetic.licences import check_licences
