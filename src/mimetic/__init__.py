@@ -19,6 +19,7 @@ The house, in the order of the river (a module imports only from those above it)
     contributions                                        what each modality adds
     evidence                                             how far a score can be trusted
     runs extraction imports transcription journal        a recipe's folder; clips into the store, or into words; epochs
+    planning                                             what extraction will cost
     training finetuning                                  the loop; the loop for extractors themselves
     submission ledger                                    the challenge's file
     evaluation comparing ablation cutting slicing        runs become numbers; side by side; by kinds of clips

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from mimetic.commands import data, judging, keeping, learning, serving, using
+from mimetic.commands import data, judging, keeping, learning, planning, serving, using
 from mimetic.commands.arguments import STOPPED, WRONG_CALL
 from mimetic.records import MimeticError, UsageError
 
@@ -32,6 +32,7 @@ for command in (
     data.make,
     data.init,
     data.audit,
+    planning.plan,
     data.extract,
     data.import_,
     data.transcribe,

@@ -12,6 +12,7 @@ actor: that is as on one machine.)
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -75,7 +76,7 @@ def connected() -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield ray
     finally:
@@ -102,6 +103,11 @@ class _Worker:
     """Makes shards on its node, with crews that stay."""
 
     def __init__(self, order: _Order) -> None:
+        self._order = order
+
+    def ready(self) -> None:
+        """Make the crews."""
+        order = self._order
         for place in (order.store, order.folder):
             if not place.is_dir():
                 remedy = "Keep the store, the clips and the working directory on a disk that all nodes share."
@@ -111,9 +117,6 @@ class _Worker:
         devices = devices_of(order.device) if order.heavy else ("cpu",)
         kept: dict[str, Any] = {"devices": devices, "limit": order.limit, "folder": order.store}
         self._crews = Crews(order.features, workers=order.workers, **kept)
-
-    def ready(self) -> None:
-        """Answer once it is there."""
 
     def make(self, task: Task) -> Done:
         """Make a shard."""
@@ -145,6 +148,7 @@ class _Fleet:
         self._idle: list[Any] = []
         self._actor = ray.remote(**self._needs())(_Worker)
         self._actors: list[Any] = []
+        self._stillborn = 0
 
     def _needs(self) -> dict[str, Any]:
         there = self._ray.cluster_resources()
@@ -208,15 +212,21 @@ class _Fleet:
 
     def _mourn(self, case: _Case | None, error: Exception) -> None:
         """Replace an actor that has ended, and see whose fault it was."""
-        if case is None and getattr(error, "cause", None) is not None:
-            raise error
+        if case is None:
+            self._stillborn += 1
+            if self._stillborn >= GIVEN_UP:
+                raise MimeticError("no worker starts on the cluster", remedy="See its logs.") from error
         self._hire()
         if case is None:
             return
         self._waiting.appendleft(case)
         if case.suspects:
             self._suspect(case)
-            return
+        else:
+            self._blame(case)
+
+    def _blame(self, case: _Case) -> None:
+        """Count a worker against a shard; at every second one its clips are tried alone."""
         case.losses += 1
         if case.losses >= GIVEN_UP:
             told = f"shard {case.task.index} has lost {case.losses} workers, though each of its clips alone is read"
