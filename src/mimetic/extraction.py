@@ -29,6 +29,9 @@ SHARD = 32
 STRANGERS = 8
 """Clips of known ids, all made from other files, from which on a store is taken for another data set's."""
 
+ELSEWHERE = ""
+"""Stands for the source of a clip that another machine's share has: nobody here has looked at it."""
+
 LIMIT = 900.0
 """Processor seconds that one clip may take before it is given up."""
 
@@ -154,7 +157,12 @@ def _tasks(
     for feature in features:
         view = digest([feature.entry.view, feature.view_options.get("detector")])
         if view not in by_view:
-            by_view[view] = tuple(source_of(clip, feature.entry.view, feature.view_options) for clip in clips)
+            by_view[view] = tuple(
+                source_of(clip, feature.entry.view, feature.view_options)
+                if _is_ours(place // SHARD, share)
+                else ELSEWHERE
+                for place, clip in enumerate(clips)
+            )
         sources[feature.key] = by_view[view]
         _refuse_strangers(store, feature, clips, sources[feature.key])
         current = _current(store, feature, clips, sources[feature.key], retry=retry)
@@ -220,7 +228,7 @@ def _refuse_strangers(store: Store, feature: Feature, clips: Sequence[Clip], sou
     pairs = [
         (stored.source(clip.id), source)
         for clip, source in zip(clips, sources, strict=True)
-        if clip.id in stored and not _made(stored, clip)
+        if clip.id in stored and source != ELSEWHERE and not _made(stored, clip)
     ]
     if len(pairs) >= STRANGERS and all(held != source for held, source in pairs):
         remedy = f"Give another --store; or delete {store.folder(feature.key)} if the clips have changed."
