@@ -132,7 +132,10 @@ def _shard_costs(setting: Setting, draw: np.random.Generator) -> NDArray[np.floa
     return np.add.reduceat(clips, np.arange(0, setting.clips, setting.shard))
 
 
-def main(out: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("results")) -> None:
+def main(
+    out: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("results"),
+    picture: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("docs/failures.png"),
+) -> None:
     """Try shard sizes, and lives of nodes."""
     results: list[dict[str, Any]] = []
     for life in (2.0, 24.0, 720.0):
@@ -149,7 +152,7 @@ def main(out: Annotated[Path, typer.Option(help="Where the figures go.")] = Path
     content = {"setting": {**asdict(Setting()), "clips": 200_000}, "seeds": list(SEEDS), "results": results}
     (out / "failures.json").write_text(json.dumps(content, indent=1) + "\n")
     (out / "failures.md").write_text(_page(results))
-    _draw_picture(results, out / "failures.png")
+    _draw_picture(results, picture)
 
 
 def _summary(told: list[Told]) -> dict[str, float]:

@@ -203,7 +203,8 @@ def _size_lines(told: Json) -> Iterator[str]:
     looked, asked = around["fingerprint_seconds_per_million"], around["plan_seconds_per_million"]
     checked = around["verify_bytes_a_second"] / 1e6
     yield f"Of a million clips, a driver looks at the files in {looked:,.0f} s (from the cache), and at the rows of a"
-    yield f"feature in {asked:,.0f} s; `store verify` reads {checked:,.0f} MB a second. Hours below are arithmetic:"
+    yield f"feature in {asked:,.0f} s; `store verify` reads {checked:,.0f} MB a second of small shards (words-hashed)."
+    yield "Hours below are arithmetic:"
     yield f"that many cores, all busy, and {DISK / 1e9:g} GB a second from a shared disk, which is an assumption."
     yield ""
     columns = ("extractors", "clips", "cores", "core hours", "money", "TB", "shards", *HOURS)

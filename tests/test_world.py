@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import mimetic
+import ranks
 import tiny_text
 from mimetic.records import UsageError
 from mimetic.runs import Run, load
@@ -60,6 +61,20 @@ def test_two_processes_killed_in_the_middle_end_as_one_that_was_not(tmp_path: Pa
     resumed = together(checkpoint, tmp_path / "two", 3)
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     assert_same(tmp_path / "two", tmp_path / "one")
+    ranks.extract_words(tmp_path / "one")
+    alone = ranks.trained(tmp_path / "one")
+    both = the_run(tmp_path / "two" / "trained")
+    np.testing.assert_allclose(both.outcome.predicted, alone.outcome.predicted, atol=1e-5, rtol=0)
+    assert [line["loss"] for line in both.history] == pytest.approx([line["loss"] for line in alone.history], abs=1e-5)
+
+
+def test_a_network_with_more_processes_than_clips_in_a_step_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mimetic.training.here", lambda: World(0, 9))
+    ranks.extract_words(tmp_path)
+    with pytest.raises(UsageError, match="a step of words has 6 clips, and there are 9 processes"):
+        ranks.trained(tmp_path)
 
 
 def test_more_processes_than_lots_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

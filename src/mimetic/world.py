@@ -52,6 +52,17 @@ class World:
             distributed.all_reduce(own)
         return own
 
+    def gathered(self, own: Tensor, count: int) -> Tensor:
+        """Give all rows out of what each process has of them (its ``share``); gradients flow to a process's own."""
+        if self.size == 1:
+            return own
+        import torch
+
+        places = torch.arange(self.rank, count, self.size, device=own.device)
+        others = own.new_zeros((count, *own.shape[1:])).index_copy(0, places, own.detach())
+        others = self.total(others).index_fill(0, places, 0.0)
+        return others.index_add(0, places, own)
+
     def wait(self) -> None:
         """Wait until all processes are here."""
         if self.size > 1:
@@ -99,12 +110,15 @@ class World:
             raise UsageError(f"the processes do not agree on {what}: {', '.join(map(str, told))}", remedy=remedy)
 
 
+ALONE = World()
+
+
 def here() -> World:
     """Tell which world this process is in."""
     from torch import distributed
 
     if not (distributed.is_available() and distributed.is_initialized()):
-        return World()
+        return ALONE
     return World(distributed.get_rank(), distributed.get_world_size())
 
 
@@ -120,7 +134,7 @@ def entered(device: str) -> Iterator[tuple[World, str]]:
     from torch import distributed
 
     if not distributed.is_available() or not distributed.is_torchelastic_launched():
-        yield World(), device
+        yield ALONE, device
         return
     chosen = _own_device(choose_device(device), distributed.get_node_local_rank())
     distributed.init_process_group("nccl" if chosen.startswith("cuda") else "gloo", timeout=PATIENCE)

@@ -26,6 +26,8 @@ from mimetic.records import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mimetic.recipes import Recipe
+    from mimetic.records import Json
     from mimetic.runs import Run
 
 
@@ -66,6 +68,7 @@ def train(
     from mimetic.training import train_on
     from mimetic.training.choosing import check_stored, on_features, read_taken, trainable
     from mimetic.training.material import Shelf
+    from mimetic.world import entered
 
     told, numbers = read_taken(taken), calls.read_seeds(seeds)
     chosen = list(RECIPES.values()) if recipe == "all" else []
@@ -81,29 +84,25 @@ def train(
         check_stored(one, dataset, place)
     for split in {one.split for one in chosen}:
         split_dataset(dataset, split)
-    with console.bars() as bars:
+    told_more: dict[str, Any] = {"accepted": calls.names_in(accept), "workers": workers}
+    with entered(device) as (world, own), console.bars_of(world) as bars:
+        if world.size > 1 and any(one.name in ABOUT for one in chosen):
+            raise UsageError(f"{recipe} trains in one process", remedy="Start it without torchrun.")
         wanted = features(part.feature for one in chosen for part in one.parts)
-        counter = bars.counter("extracting features")
-        run_extraction(
-            dataset.clips,
-            wanted,
-            place,
-            workers=workers,
-            device=device,
-            accepted=calls.names_in(accept),
-            progress=counter,
-        )
+        told_more |= {"device": own, "progress": bars.counter("extracting features")}
+        world.led(lambda: run_extraction(dataset.clips, wanted, place, **told_more))
         shelf, tell, journal = Shelf(dataset, place), bars.status("training"), Journal(out)
-        watch = calls.watch_with(tell, journal)
+        watch = calls.watch_with(tell, journal) if world.leads else _say_nothing
         runs = [
-            train_automatically(shelf, one, out, seed=seed, device=device, tell=tell)
+            train_automatically(shelf, one, out, seed=seed, device=own, tell=tell)
             if one.name in ABOUT
-            else train_on(shelf, one, out, seed=seed, device=device, watch=watch)
+            else train_on(shelf, one, out, seed=seed, device=own, watch=watch)
             for one in chosen
             for seed in numbers
         ]
         journal.close()
-    _print_runs(runs, as_json=as_json)
+    if world.leads:
+        _print_runs(runs, as_json=as_json)
 
 
 def refit(
@@ -308,6 +307,10 @@ def _row(run: Run) -> tuple[object, ...]:
     told = "" if published is None else console.figure(published)
     score = console.figure(calls.best_score(run))
     return run.recipe.name, run.seed, run.config["best_epoch"], score, told, run.path
+
+
+def _say_nothing(_recipe: Recipe, _seed: int, _line: Json) -> None:
+    """Watch a training that another process tells of."""
 
 
 def _tell(text: str) -> None:
