@@ -68,7 +68,7 @@ class ToyModel:
                 file.write(" ".join(str(inputs.cost) for inputs in batch) + "\n")
         if self._troubled == "raises":
             raise ZeroDivisionError("by nothing")
-        if self._troubled == "aborts":
+        if self._troubled == "aborts" or (self._troubled == "short" and any(of.cost < 600 for of in batch)):
             os.abort()
         return [self._rows(inputs.arrays["samples"]) for inputs in batch]
 
