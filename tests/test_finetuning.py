@@ -400,11 +400,13 @@ def test_the_winners_systems_train_end_to_end(filmed: Dataset, tmp_path: Path, n
 @pytest.mark.parametrize("name", [name for name, _ in WINNERS])
 def test_the_winners_systems_train_on_the_demo(tmp_path: Path, name: str) -> None:
     make(tmp_path / "demo", size="small", workers=0)
-    dataset = open_dataset(tmp_path / "demo")
+    demo = open_dataset(tmp_path / "demo")
+    seen = [i for i, clip in enumerate(demo.clips) if clip.part != "test"]  # a minute of film costs a minute
+    dataset = replace(demo, clips=tuple(demo.clips[i] for i in seen), labels=demo.labels[seen], columns={})
     run = winner(dataset, name, tmp_path)
     assert np.isfinite(run.outcome.predicted).all()
     assert len(run.outcome.clips) == len(dataset.clips)
-    assert (~run.outcome.presence).any(axis=0).all()
+    assert (~run.outcome.presence[:, :2]).any(axis=0).all()  # without text, without sound; all have a picture
 
 
 def test_nothing_is_masked_or_left_out_unless_it_is_said(filmed: Dataset, tmp_path: Path) -> None:
