@@ -130,6 +130,14 @@ def test_a_model_that_fails_is_the_reason_of_its_clips_and_of_nothing_else(
         assert taken["logmel"].track is not None
 
 
+def test_a_model_s_crash_costs_the_clip_whose_it_is_and_not_its_batch(clips: list[Clip]) -> None:
+    (whole,) = results(convey_here([toy()], [clips[:3]]))
+    (ours,) = results(convey([toy(troubled="short")], [clips[:3]], workers=1))
+    lost, _ = ours.pop(2)["toy"], whole.pop(2)
+    assert (lost.track, lost.reason) == (None, "crashed its worker (SIGABRT)")
+    assert_same([ours], [whole])
+
+
 class Crashing(ClipReader):
     """Takes its process down in the middle of one clip's sound."""
 

@@ -251,6 +251,18 @@ def test_given_faces_and_those_found_are_two_features(layout: Path, tmp_path: Pa
     assert nobody[wanted[1].key].track is None
 
 
+def test_a_share_looks_at_its_own_files_only(layout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = open_dataset(layout).clips
+    looked: list[str] = []
+    look = mimetic.extraction.source_of
+    monkeypatch.setattr(mimetic.extraction, "SHARD", 2)
+    monkeypatch.setattr(
+        mimetic.extraction, "source_of", lambda clip, *more: looked.append(clip.id) or look(clip, *more)
+    )
+    extract(clips, ALL[:1], Store(tmp_path), share=(1, 3), workers=0)
+    assert looked == [clip.id for place, clip in enumerate(clips) if place // 2 % 3 == 1]
+
+
 def test_shares_of_several_machines_make_the_store_that_one_would(layout: Path, tmp_path: Path) -> None:
     clips = open_dataset(layout).clips
     extract(clips, ALL[:2], Store(tmp_path / "whole"), workers=0)

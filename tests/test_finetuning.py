@@ -15,9 +15,12 @@ import tiny_speech
 import tiny_text
 import tiny_vision
 from clips import write_clip
+from mimetic.datasets import open_dataset
+from mimetic.datasets.drawn import make
 from mimetic.extraction import extract
 from mimetic.features import feature
 from mimetic.finetuning import Tuning, alone, finetune, with_choices
+from mimetic.finetuning.bench import make_bench, make_tuner, open_lives
 from mimetic.finetuning.folds import finetune_folds
 from mimetic.finetuning.live import Live
 from mimetic.finetuning.loop import Tuner
@@ -26,6 +29,7 @@ from mimetic.prediction import predict
 from mimetic.recipes import Fit, Part, Recipe, get_recipe
 from mimetic.records import BadData, Clip, Dataset, Json, UsageError
 from mimetic.runs import Run
+from mimetic.splits import split_dataset
 from mimetic.stocktaking import merge
 from mimetic.store import Store
 from mimetic.training import train
@@ -120,11 +124,42 @@ def test_clips_without_words_train_and_predict(checkpoint: Path, tmp_path: Path)
 # ------------------------------------------------------------------------------------------- what learns
 
 
+def one_step(tuning: Tuning, dataset: Dataset, out: Path) -> tuple[set[str], set[str], set[str]]:
+    """Take one step; name the extractor's weights that changed, those that were to learn, and all."""
+    bench = make_bench(dataset, tuning, Store(out / "features"), out, seed=0, device="cpu")
+    tuner, _ = make_tuner(bench, open_lives(bench, lambda _done, _total: None))
+    (live,) = tuner.joint.living
+    before = {name: weight.detach().clone() for name, weight in live.network.named_parameters()}
+    tuner._take_step()
+    after = dict(live.network.named_parameters())
+    moved = {name for name, weight in before.items() if not torch.equal(weight, after[name])}
+    return moved, {name for name, weight in after.items() if weight.requires_grad}, set(after)
+
+
 def test_one_step_changes_what_should_learn_and_nothing_else(checkpoint: Path, tmp_path: Path) -> None:
-    tuned(settings(checkpoint, frozen=1), tmp_path)
-    names = changed(checkpoint, tmp_path)
-    assert any(name.startswith("encoder.layer.1.") for name in names)
-    assert not any(name.startswith(("embeddings", "encoder.layer.0.")) for name in names)
+    moved, learning, everything = one_step(settings(checkpoint, frozen=1), said(), tmp_path)
+    assert moved == {name for name in learning if "pooler" not in name}  # the mean over tokens does not ask it
+    assert {name for name in everything if name.startswith(("embeddings", "encoder.layer.0."))} == everything - learning
+
+
+def test_one_step_with_lora_leaves_the_base_untouched(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    moved, learning, everything = one_step(settings(checkpoint, rank=2), said(), tmp_path)
+    assert moved
+    assert all("lora_" in name for name in moved | learning)
+    assert any("base_layer" in name for name in everything - learning)
+
+
+@pytest.mark.parametrize("name", ["wavlm", "wav2vec2", "dinov2", "face"])
+def test_one_step_of_sound_and_pictures_changes_the_last_layer_alone(
+    filmed: Dataset, encoders: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    key = feature(encoders[name]).key
+    tuning = Tuning(recipe=alone(key, fit=FIT), live=(key,), rate=1e-3, inner=0.0, frozen=1)
+    moved, learning, everything = one_step(tuning, filmed, tmp_path)
+    assert moved
+    assert moved <= learning < everything
+    assert not any(".0." in weight for weight in moved if "layer" in weight)
 
 
 def test_lora_leaves_all_but_the_attention_as_it_was(checkpoint: Path, tmp_path: Path) -> None:
@@ -151,6 +186,8 @@ def test_lots_learn_what_the_whole_step_would(still: Path, tmp_path: Path, at_on
     whole = tuned(settings(still, dropout=0.0, at_once=8), tmp_path / "whole")
     lots = tuned(settings(still, dropout=0.0, at_once=at_once), tmp_path / f"lots-{at_once}")
     np.testing.assert_allclose(lots.outcome.predicted, whole.outcome.predicted, atol=1e-5, rtol=0)
+    losses = [[line["loss"] for line in run.history] for run in (lots, whole)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     for name, weight in weights(tmp_path / "whole").items():
         if not name.endswith("key.bias"):  # it changes nothing, so that its gradient is what rounding leaves
             torch.testing.assert_close(weights(tmp_path / f"lots-{at_once}")[name], weight, atol=2e-5, rtol=0)
@@ -169,7 +206,7 @@ class Killed(BaseException):
     """What a power cut looks like from inside."""
 
 
-@pytest.mark.parametrize("step", [1, 3, 5])
+@pytest.mark.parametrize("step", range(6))
 def test_a_training_killed_at_any_step_ends_with_the_same_weights(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -205,7 +242,10 @@ def test_clips_that_an_encoder_has_learned_from_may_not_judge_it(checkpoint: Pat
     recipe = replace(alone(key, fit=FIT), name="again")
     assert train(said(), recipe, store, tmp_path / "runs").outcome is not None
     merge([store], store := Store(tmp_path / "merged"))
-    with pytest.raises(BadData, match=r"of the 8 validation clips of split 4:1"):
+    before, after = (split_dataset(said(), name) for name in ("2:1", "4:1"))
+    inside = len(np.intersect1d(before.train, after.valid))
+    assert inside
+    with pytest.raises(BadData, match=rf"on {inside} of the 8 validation clips of split 4:1 \(it learned at split 2:1"):
         train(said(), replace(recipe, split="4:1"), store, tmp_path / "runs")
 
 
@@ -323,26 +363,50 @@ def test_several_learn_together_through_a_fusion(filmed: Dataset, encoders: dict
     np.testing.assert_allclose(scores.values, run.outcome.predicted, atol=1e-5, rtol=0)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "parameters"), [("taemi", 4_080_649), ("semantic-matters", 30_553_828)])
-def test_the_winners_systems_train_end_to_end(
-    filmed: Dataset, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, name: str, parameters: int
-) -> None:
-    folder, thin = tmp_path_factory.mktemp("wide"), {"num_hidden_layers": 1}
+WINNERS = [("taemi", 4_080_649), ("semantic-matters", 30_553_828)]
+
+
+def winner(dataset: Dataset, name: str, folder: Path) -> Run:
+    """Train a winner's system for an epoch, with encoders of its widths and one layer each."""
+    thin = {"num_hidden_layers": 1}
     text = tiny_text.make_text(folder / "text", hidden_size=768, **thin)
     speech = tiny_speech.make_affect(folder / "speech", hidden_size=1024, **thin)
     face = tiny_vision.make_vision(folder / "face", hidden_size=768 if name == "taemi" else 1280, **thin)
     told = [f"gte-mlm+model={text}", f"wav2vec2-affect+heads=true+model={speech}", f"vit-in21k-face+model={face}"]
     recipe = on_features(get_recipe(name), {feature(each).name: feature(each).key for each in told})
     recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, clips=4))
-    store = Store(tmp_path / "features")
-    extract(filmed.clips, [feature(recipe.parts[2].feature)], store, workers=0)
+    extract(dataset.clips, [feature(recipe.parts[2].feature)], Store(folder / "out" / "features"), workers=0)
     tuning = with_choices(recipe, ["gte-mlm", "wav2vec2-affect"], {"inner": 0.0, "at_once": 2, "z_scored": False})
-    run = tuned(tuning, tmp_path, filmed, accepted=["wav2vec2-affect"])
+    return tuned(tuning, folder / "out", dataset, accepted=["wav2vec2-affect"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "parameters"), WINNERS)
+def test_the_winners_systems_train_end_to_end(filmed: Dataset, tmp_path: Path, name: str, parameters: int) -> None:
+    clips = tuple(replace(clip, text=None) if clip.id == "4" else clip for clip in filmed.clips)
+    run = winner(replace(filmed, clips=clips), name, tmp_path)
+    assert (~run.outcome.presence).any(axis=0).all()  # a clip without text, one without sound, one without a face
     counted = run.config["parameters"]
     tokens = counted.pop("missing tokens") if name == "semantic-matters" else 0
     assert sum(counted.values()) == parameters, (counted, tokens)
     assert np.isfinite(run.outcome.predicted).all()
+    lacking = [replace(clips[0], id="mute", text=None), clips[2], clips[3]]
+    scores = predict(run, lacking, accepted=["wav2vec2-affect"])
+    assert np.isfinite(scores.values).all()
+    assert all("used" in told.values() and set(told.values()) != {"used"} for told in scores.modalities)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, _ in WINNERS])
+def test_the_winners_systems_train_on_the_demo(tmp_path: Path, name: str) -> None:
+    make(tmp_path / "demo", size="small", workers=0)
+    demo = open_dataset(tmp_path / "demo")
+    seen = [i for i, clip in enumerate(demo.clips) if clip.part != "test"]  # a minute of film costs a minute
+    dataset = replace(demo, clips=tuple(demo.clips[i] for i in seen), labels=demo.labels[seen], columns={})
+    run = winner(dataset, name, tmp_path)
+    assert np.isfinite(run.outcome.predicted).all()
+    assert len(run.outcome.clips) == len(dataset.clips)
+    assert (~run.outcome.presence[:, :2]).any(axis=0).all()  # without text, without sound; all have a picture
 
 
 def test_nothing_is_masked_or_left_out_unless_it_is_said(filmed: Dataset, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_every_item_gives_its_result_in_a_pool_and_here() -> None:
 
 def test_a_crash_costs_one_item() -> None:
     results = dict(unordered(Factory(Make(crash=2)), range(5), workers=2))
-    assert results.pop(2) == Lost("crashed its worker (SIGABRT)")
+    assert results.pop(2) == Lost("crashed its worker (SIGABRT)", crashed=True)
     assert results == {i: i * i for i in (0, 1, 3, 4)}
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import signal
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mimetic.features import Feature
+from mimetic.features import Feature, feature
+from mimetic.features.hashed import HashedWords
 from mimetic.models import Inputs, ModelEntry, Rows
-from mimetic.records import NoStream, Sound, Words
+from mimetic.records import Extraction, NoStream, Sound, Track, Words
 
 WINDOW = 1600
 DIM = 300
@@ -64,7 +68,7 @@ class ToyModel:
                 file.write(" ".join(str(inputs.cost) for inputs in batch) + "\n")
         if self._troubled == "raises":
             raise ZeroDivisionError("by nothing")
-        if self._troubled == "aborts":
+        if self._troubled == "aborts" or (self._troubled == "short" and any(of.cost < 600 for of in batch)):
             os.abort()
         return [self._rows(inputs.arrays["samples"]) for inputs in batch]
 
@@ -110,3 +114,32 @@ def letters() -> Feature:
         target="toy_model:Letters", about="", view="words", modality="text", dim=DIM, rate=0.0, model=str(Path.cwd())
     )
     return Feature(key="letters", entry=entry, options={}, view_options={})
+
+
+class Deadly(HashedWords):
+    """Words, one of which ends the process that reads them, another the one above it; ``slow`` ones take their time."""
+
+    def begin(self) -> DeadlyExtraction:
+        return DeadlyExtraction(super().begin())
+
+
+class DeadlyExtraction:
+    def __init__(self, inner: Extraction) -> None:
+        self._inner = inner
+
+    def add(self, piece: Words) -> None:
+        if "abort" in piece.text:
+            os.abort()
+        if "poison" in piece.text:
+            os.kill(os.getppid(), signal.SIGKILL)
+        if "slow" in piece.text:
+            time.sleep(0.3)
+        self._inner.add(piece)
+
+    def finish(self) -> Track:
+        return self._inner.finish()
+
+
+def deadly() -> Feature:
+    entry = dataclasses.replace(feature("words-hashed").entry, target="toy_model:Deadly")
+    return dataclasses.replace(feature("words-hashed"), key="deadly", entry=entry)

@@ -3,7 +3,7 @@
 The house, in the order of the river (a module imports only from those above it)::
 
     records                                              the nouns, the protocols, the tree of errors
-    scores resampling parallel devices growing           formulas, and how they vary; processes; rows as they come
+    scores resampling parallel devices world growing     formulas, and how they vary; processes; rows as they come
     models checkpoints tuned folded weights images       what a pretrained extractor is; its files; its pictures
     pieces media detectors faces                         a path becomes views
     encodings subtitles words transcripts scripts        so do files with what is said
@@ -12,13 +12,14 @@ The house, in the order of the river (a module imports only from those above it)
     features encoders fusions                            views become tracks, vectors, scores: open tables
     licences                                             what has to be accepted
     spools store stocktaking                             tracks on disk
-    reading assembling conveying                         clips through decoders and models
+    reading assembling computing conveying shards        clips through decoders and models
+    cluster engines                                      on other machines; here or there
     splits sharing batches datasets introducing          who trains; what clips share; tensors; who is in it
     recipes switching preparing branches network         what to train; one choice at a time; its network
     contributions                                        what each modality adds
     evidence                                             how far a score can be trusted
     runs extraction imports transcription                a recipe's folder; clips into the store, or into words
-    journal tracking                                     epochs, for those who follow
+    journal tracking planning                            epochs, for those who follow; what extraction will cost
     training finetuning                                  the loop; the loop for extractors themselves
     submission ledger                                    the challenge's file
     evaluation comparing ablation cutting slicing        runs become numbers; side by side; by kinds of clips

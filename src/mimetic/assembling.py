@@ -21,13 +21,27 @@ from mimetic.records import MimeticError, Track
 from mimetic.spools import NotFinite, Pooling, Spool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Inputs of one feature and one group; ``places`` are the clip within the shard, and the number within the clip."""
+    """Inputs of one feature and one group; ``places`` are the clip within the shard, and the number within the clip.
+
+    ``tries`` counts the model workers that it has taken down.
+    """
 
     key: str
     inputs: tuple[Inputs, ...]
     places: tuple[tuple[int, int], ...]
+    tries: int = 0
+
+    def by_clip(self) -> list[Batch]:
+        """Give each clip's inputs as a batch of their own, for another try."""
+        clips = dict.fromkeys(clip for clip, _ in self.places)
+        return [self._only(clip) for clip in clips]
+
+    def _only(self, clip: int) -> Batch:
+        which = [number for number, place in enumerate(self.places) if place[0] == clip]
+        inputs = tuple(self.inputs[number] for number in which)
+        return Batch(self.key, inputs, tuple(self.places[number] for number in which), self.tries + 1)
 
 
 @dataclass(slots=True)

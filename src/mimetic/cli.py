@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands import data, judging, keeping, learning, searching, serving, using
+from mimetic.commands import data, judging, keeping, learning, planning, searching, serving, using
 from mimetic.commands.arguments import STOPPED, WRONG_CALL
 from mimetic.records import MimeticError, UsageError
 
@@ -33,6 +33,7 @@ for command in (
     data.make,
     data.init,
     data.audit,
+    planning.plan,
     data.extract,
     data.import_,
     data.transcribe,

@@ -24,6 +24,7 @@ from mimetic.records import Json
 from mimetic.slicing import Rescue, Slice, Sliced
 from mimetic.stocktaking import Holding
 from mimetic.stressing import Stressed
+from mimetic.world import World
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where no terminal says how wide it is."""
@@ -314,3 +315,13 @@ def bars() -> Iterator[Bars]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=False) as progress:
         yield Bars(progress)
+
+
+@contextmanager
+def bars_of(world: World) -> Iterator[Bars]:
+    """Show bars where the process leads; of several that train together the others are silent."""
+    if world.leads:
+        with bars() as shown:
+            yield shown
+    else:
+        yield Bars(Progress(disable=True))

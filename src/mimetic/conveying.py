@@ -7,21 +7,20 @@ from the decoders, and they wait; a decoder that runs ahead waits too, once what
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Self
 
 from mimetic.assembling import Assembly, Batch
-from mimetic.devices import full_precision, one_thread
+from mimetic.computing import Answer, Models
 from mimetic.features import Feature
-from mimetic.models import Model, ModelEntry, Rows
+from mimetic.models import ModelEntry
 from mimetic.parallel import Crew, End, Lost
 from mimetic.reading import ClipReader, Message, Taken, Through
-from mimetic.records import Clip, MimeticError
+from mimetic.records import Clip
 
 ROOM = 256 << 20
 """Bytes of inputs that may wait for clips before them; the front clip's always pass."""
@@ -29,39 +28,7 @@ ROOM = 256 << 20
 AHEAD = 2
 """Batches that may wait for each model."""
 
-Answer = tuple[list[Rows] | Lost, float]
-"""What a model makes of a batch, and the processor seconds it took."""
-
 Shards = Sequence[Sequence[Clip]]
-
-
-class Models:
-    """The pretrained models of some features, on a device; each is loaded when its first batch comes."""
-
-    def __init__(self, features: Sequence[Feature], device: str) -> None:
-        self._extractors = {f.key: f.make() for f in features if isinstance(f.entry, ModelEntry)}
-        self._exact = {f.key for f in features if f.options.get("precision", "fp32") == "fp32"}
-        self._device = device
-        self._loaded: dict[str, Model] = {}
-
-    @property
-    def budgets(self) -> dict[str, int]:
-        """What a batch of each feature may cost."""
-        return {key: int(extractor.budget) for key, extractor in self._extractors.items()}
-
-    def __call__(self, batch: Batch) -> Answer:
-        """Give the rows of a batch. What goes wrong is its clips' trouble, unless it is the whole model's."""
-        started = time.process_time()
-        try:
-            if batch.key not in self._loaded:
-                with one_thread():
-                    self._loaded[batch.key] = self._extractors[batch.key].load(self._device)
-            with one_thread(), full_precision() if batch.key in self._exact else nullcontext():
-                return self._loaded[batch.key](batch.inputs), time.process_time() - started
-        except MimeticError:
-            raise
-        except Exception as error:
-            return Lost(f"{type(error).__name__}: {str(error).splitlines()[0]}"), time.process_time() - started
 
 
 def convey_here(
@@ -106,13 +73,42 @@ def convey(
     folder
         where long tracks are set aside.
     """
-    clips = sum(len(shard) for shard in shards)
-    crew = [_Reads(tuple(features))] * min(workers, clips)
-    heavy = [feature for feature in features if isinstance(feature.entry, ModelEntry)]
-    places = [device for device in devices for _ in range(min(workers, clips) if device == "cpu" else 1)]
-    models = [_Computes(tuple(heavy), device) for device in places] if heavy else []
-    with Crew(crew, limit=limit) as decoders, Crew(models) as computing:
-        yield from _Conveyor(features, shards, decoders, computing, limit, folder).run()
+    workers = min(workers, sum(len(shard) for shard in shards))
+    with Crews(features, workers=workers, devices=devices, limit=limit, folder=folder) as crews:
+        yield from crews.convey(shards)
+
+
+class Crews:
+    """Decoders and models that stay, with what they have loaded, for any number of shards; as ``convey`` takes them."""
+
+    def __init__(
+        self,
+        features: Sequence[Feature],
+        *,
+        workers: int,
+        devices: Sequence[str] = ("cpu",),
+        limit: float = 0.0,
+        folder: Path | None = None,
+    ) -> None:
+        self._features, self._limit, self._folder = features, limit, folder
+        heavy = [feature for feature in features if isinstance(feature.entry, ModelEntry)]
+        places = [device for device in devices for _ in range(workers if device == "cpu" else 1)]
+        self._decoders = Crew([_Reads(tuple(features))] * workers, limit=limit)
+        self._models = Crew([_Computes(tuple(heavy), device) for device in places] if heavy else [])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for crew in (self._decoders, self._models):
+            crew.__exit__()
+
+    def convey(self, shards: Shards) -> Iterator[list[dict[str, Taken]] | None]:
+        """Do as ``convey``."""
+        conveyor = _Conveyor(self._features, shards, self._decoders, self._models, self._limit, self._folder)
+        yield from conveyor.run()
+        while self._models.busy:  # with an answer's end, which the last shard did not wait for
+            list(self._models.receive(timeout=1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,10 +237,14 @@ class _Conveyor:
         self._open[shard] += len(batches)
 
     def _put_back(self, number: int, message: Answer | End | Lost) -> None:
-        """Take a model's answer; one that went down with its batch costs the clips in it."""
+        """Take a model's answer. After a crash each clip of the batch is tried once more, alone."""
         if isinstance(message, End):
             return
         shard, batch = self._computing.pop(number)
+        if isinstance(message, Lost) and message.crashed and not batch.tries:
+            self._queue(shard, batch.by_clip())
+            self._open[shard] -= 1
+            return
         rows, seconds = (message, 0.0) if isinstance(message, Lost) else message
         self._assemblies[shard].put(batch, rows, seconds)
         self._open[shard] -= 1
@@ -257,7 +257,8 @@ class _Conveyor:
         views = dict.fromkeys(feature.entry.view for feature in self._features)
         for view in views:
             alike = tuple(feature for feature in self._features if feature.entry.view == view)
-            messages: list[Message | Lost] = [lost] if len(views) == 1 else list(self._alone(alike, job.clip))
+            again = lost.crashed or len(views) > 1
+            messages: list[Message | Lost] = list(self._alone(alike, job.clip)) if again else [lost]
             if isinstance(last := messages[-1], Lost):
                 messages = [{feature.key: Taken(None, last.reason) for feature in alike}]
             for message in messages:

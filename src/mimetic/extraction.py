@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mimetic.conveying import convey, convey_here
-from mimetic.devices import devices_of
+from mimetic.engines import work
 from mimetic.features import Feature
 from mimetic.licences import check_licences
 from mimetic.media import fingerprint
-from mimetic.models import ModelEntry
-from mimetic.parallel import processors
-from mimetic.reading import Taken
 from mimetic.records import Clip, ClipError, Json, UsageError
-from mimetic.store import Row, Shard, Store, StoredFeature, digest, write_atomically, write_shard
+from mimetic.shards import Task
+from mimetic.store import Shard, Store, StoredFeature, digest, write_atomically
 from mimetic.tuned import NAME as TUNED
 from mimetic.words import find_words
 
@@ -31,6 +28,9 @@ SHARD = 32
 
 STRANGERS = 8
 """Clips of known ids, all made from other files, from which on a store is taken for another data set's."""
+
+ELSEWHERE = ""
+"""Stands for the source of a clip that another machine's share has: nobody here has looked at it."""
 
 LIMIT = 900.0
 """Processor seconds that one clip may take before it is given up."""
@@ -77,19 +77,6 @@ def _fingerprint(path: Path | None) -> str:
         return "absent"
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The shards that are not there yet: which clips, and which features of them."""
-
-    clips: tuple[Clip, ...]
-    sources: Mapping[str, tuple[str, ...]]
-    missing: Mapping[int, tuple[Feature, ...]]
-    kept: Mapping[str, frozenset[str]]  # by feature, clips whose rows were not extracted, and stay as they are
-
-    def shard(self, index: int) -> range:
-        return range(index * SHARD, min((index + 1) * SHARD, len(self.clips)))
-
-
 def extract(
     clips: Sequence[Clip],
     features: Sequence[Feature],
@@ -101,6 +88,7 @@ def extract(
     retry: bool = False,
     accepted: Collection[str] = (),
     share: tuple[int, int] = (0, 1),
+    engine: str = "local",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Summary]:
     """Bring every feature of every clip into the store, and say what fell short.
@@ -113,7 +101,8 @@ def extract(
     Parameters
     ----------
     workers
-        processes that decode and compute; as many as there are processors if not told, 0 for this one.
+        processes that decode and compute; as many as there are processors if not told, 0 for this one. On Ray, in
+        each actor.
     device
         where pretrained models compute: auto, cpu, cuda (all of them) or mps.
     limit
@@ -125,6 +114,8 @@ def extract(
     share
         ``(i, n)``: of n machines this is the one numbered i, from 0, and does its share; together they make the
         store that one would.
+    engine
+        who does the work, by its name in ``ENGINES``.
     progress
         called with ``(clips done, clips to do)``.
 
@@ -135,23 +126,21 @@ def extract(
     MissingWeights
         if a model's files are not to be had.
     """
-    plan = _plan(clips, features, store, share=share, retry=retry)
+    tasks = _tasks(clips, features, store, share=share, retry=retry)
     clips = [clip for place, clip in enumerate(clips) if _is_ours(place // SHARD, share)]
-    _check(plan, accepted)
+    _check(tasks, accepted)
+    for wanted in _features_of(tasks):
+        _remember(wanted, store)
     summaries = {feature.key: Summary() for feature in features}
-    done = 0
-    total = sum(len(plan.shard(index)) for index in plan.missing)
+    done, total = 0, sum(len(task.clips) for task in tasks)
     progress(done, total)
-    workers = processors() if workers is None else workers
-    for shard, results in _work(plan, store, workers=workers, device=device, limit=limit):
-        if results is None:
+    for finished in work(tasks, store, engine=engine, workers=workers, device=device, limit=limit):
+        if finished is None:
             done += 1
             progress(done, total)
             continue
-        for feature in plan.missing[shard]:
-            _remember(feature, store)
-            _write(plan, shard, feature, results, store)
-            summaries[feature.key].seconds += sum(taken[feature.key].seconds for taken in results)
+        for key, seconds in finished.seconds.items():
+            summaries[key].seconds += seconds
     store.refresh()
     for feature in features if clips else ():
         _tidy(store, feature, clips)
@@ -163,16 +152,22 @@ def _is_ours(shard: int, share: tuple[int, int]) -> bool:
     return shard % share[1] == share[0]
 
 
-def _plan(
+def _tasks(
     clips: Sequence[Clip], features: Sequence[Feature], store: Store, *, share: tuple[int, int], retry: bool
-) -> _Plan:
+) -> list[Task]:
+    """Give the shards that are not there yet: which clips, and which features of them."""
     sources: dict[str, tuple[str, ...]] = {}
     missing: dict[int, tuple[Feature, ...]] = {}
     by_view: dict[str, tuple[str, ...]] = {}
     for feature in features:
         view = digest([feature.entry.view, feature.view_options.get("detector")])
         if view not in by_view:
-            by_view[view] = tuple(source_of(clip, feature.entry.view, feature.view_options) for clip in clips)
+            by_view[view] = tuple(
+                source_of(clip, feature.entry.view, feature.view_options)
+                if _is_ours(place // SHARD, share)
+                else ELSEWHERE
+                for place, clip in enumerate(clips)
+            )
         sources[feature.key] = by_view[view]
         _refuse_strangers(store, feature, clips, sources[feature.key])
         current = _current(store, feature, clips, sources[feature.key], retry=retry)
@@ -180,7 +175,26 @@ def _plan(
             if _is_ours(index, share) and not all(current[index * SHARD : (index + 1) * SHARD]):
                 missing[index] = (*missing.get(index, ()), feature)
     kept = {feature.key: _made_of(store, feature, clips) for feature in features}
-    return _Plan(tuple(clips), sources, dict(sorted(missing.items())), kept)
+    return [_task(index, clips, lacking, sources, kept) for index, lacking in sorted(missing.items())]
+
+
+def _task(
+    index: int,
+    clips: Sequence[Clip],
+    lacking: tuple[Feature, ...],
+    sources: Mapping[str, tuple[str, ...]],
+    kept: Mapping[str, frozenset[str]],
+) -> Task:
+    rows = slice(index * SHARD, (index + 1) * SHARD)
+    ours, keys = tuple(clips[rows]), [feature.key for feature in lacking]
+    ids = {clip.id for clip in ours}
+    return Task(
+        index=index,
+        clips=ours,
+        features=lacking,
+        sources={key: sources[key][rows] for key in keys},
+        kept={key: kept[key] & ids for key in keys},
+    )
 
 
 def _made_of(store: Store, feature: Feature, clips: Sequence[Clip]) -> frozenset[str]:
@@ -190,17 +204,21 @@ def _made_of(store: Store, feature: Feature, clips: Sequence[Clip]) -> frozenset
     return frozenset(clip.id for clip in clips if clip.id in stored and _made(stored, clip))
 
 
-def _check(plan: _Plan, accepted: Collection[str]) -> None:
+def _features_of(tasks: Sequence[Task]) -> list[Feature]:
+    return list({feature.key: feature for task in tasks for feature in task.features}.values())
+
+
+def _check(tasks: Sequence[Task], accepted: Collection[str]) -> None:
     """Find out before work is done what cannot be made: imports, models that are not there, licences not accepted."""
-    wanted = {feature.key: feature for lacking in plan.missing.values() for feature in lacking}
-    for feature in wanted.values():
+    wanted = _features_of(tasks)
+    for feature in wanted:
         if feature.entry.view == "imported":
             remedy = f"`mimetic import DATA PATH --as {feature.key}` brings them."
             raise UsageError(
                 f"{feature.key} is imported, not extracted, and the store lacks clips of it", remedy=remedy
             )
-    check_licences(wanted.values(), accepted)
-    for feature in wanted.values():
+    check_licences(wanted, accepted)
+    for feature in wanted:
         feature.make()
 
 
@@ -215,7 +233,7 @@ def _refuse_strangers(store: Store, feature: Feature, clips: Sequence[Clip], sou
     pairs = [
         (stored.source(clip.id), source)
         for clip, source in zip(clips, sources, strict=True)
-        if clip.id in stored and not _made(stored, clip)
+        if clip.id in stored and source != ELSEWHERE and not _made(stored, clip)
     ]
     if len(pairs) >= STRANGERS and all(held != source for held, source in pairs):
         remedy = f"Give another --store; or delete {store.folder(feature.key)} if the clips have changed."
@@ -249,50 +267,11 @@ def _made(stored: StoredFeature, clip: Clip) -> bool:
     return "made" in stored.newest(clip.id).identity
 
 
-def _work(
-    plan: _Plan, store: Store, *, workers: int, device: str, limit: float
-) -> Iterator[tuple[int, list[dict[str, Taken]] | None]]:
-    """Yield ``(shard, None)`` for each clip read, and ``(shard, results)`` once all of a shard's clips are done.
-
-    Shards that lack the same features go through the same crews, so that a worker builds its extractors once.
-    """
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for index, lacking in plan.missing.items():
-        groups.setdefault(tuple(feature.key for feature in lacking), []).append(index)
-    store.path.mkdir(parents=True, exist_ok=True)
-    for shards in groups.values():
-        lacking = plan.missing[shards[0]]
-        clips = [[plan.clips[row] for row in plan.shard(shard)] for shard in shards]
-        heavy = any(isinstance(feature.entry, ModelEntry) for feature in lacking)
-        devices = devices_of(device) if heavy else ("cpu",)
-        if workers == 0:
-            results = convey_here(lacking, clips, device=devices[0], folder=store.path)
-        else:
-            results = convey(lacking, clips, workers=workers, devices=devices, limit=limit, folder=store.path)
-        waiting = iter(shards)
-        for result in results:
-            yield (-1, None) if result is None else (next(waiting), result)
-
-
 def _remember(feature: Feature, store: Store) -> None:
     """Put what a checkpoint of our own has learned from beside its features, before the first of them is there."""
     told = feature.checkpoint / TUNED if feature.options.get("model") is not None else None
     if told is not None and told.is_file():
         write_atomically(store.folder(feature.key) / TUNED, told.read_bytes())
-
-
-def _write(plan: _Plan, shard: int, feature: Feature, results: Sequence[Mapping[str, Taken]], store: Store) -> None:
-    rows = [
-        Row(
-            clip=plan.clips[row].id,
-            source=plan.sources[feature.key][row],
-            track=taken[feature.key].track,
-            reason=taken[feature.key].reason,
-        )
-        for row, taken in zip(plan.shard(shard), results, strict=True)
-        if plan.clips[row].id not in plan.kept[feature.key]
-    ]
-    write_shard(store.folder(feature.key), shard, feature.identity, rows, feature.dtype)
 
 
 def _tidy(store: Store, feature: Feature, clips: Sequence[Clip]) -> None:

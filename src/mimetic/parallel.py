@@ -28,9 +28,10 @@ _WALL_PER_CPU = 10.0  # an item may sleep or wait; one that does nothing at all 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An item that took its worker down with it."""
+    """An item that took its worker down with it; ``crashed``: not by a limit, so that another try may go otherwise."""
 
     reason: str
+    crashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ class _Worker:
         except (EOFError, ConnectionResetError):
             self._process.join()
         if not self._process.is_alive():
-            return self._ended(Lost(self._epitaph()))
+            return self._ended(self._epitaph())
         if self._limit and time.monotonic() - self._since > _WALL_PER_CPU * self._limit:
             self._process.kill()
             self._process.join()
@@ -205,13 +206,13 @@ class _Worker:
         self.index = None
         return (last,)
 
-    def _epitaph(self) -> str:
+    def _epitaph(self) -> Lost:
         code = self._process.exitcode or 0
         if code == -getattr(signal, "SIGXCPU", 0):
-            return f"took more than {self._limit:g} s of processor time"
+            return Lost(f"took more than {self._limit:g} s of processor time")
         if code < 0:
-            return f"crashed its worker ({signal.Signals(-code).name})"
-        return f"ended its worker (exit code {code})"
+            return Lost(f"crashed its worker ({signal.Signals(-code).name})", crashed=True)
+        return Lost(f"ended its worker (exit code {code})", crashed=True)
 
     def stop(self) -> None:
         if self.index is None and self._process.is_alive():

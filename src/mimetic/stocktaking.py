@@ -78,7 +78,8 @@ def verify(store: Store, *, progress: Progress = lambda _done, _total: None) -> 
 def _faults(path: Path) -> Iterator[str]:
     try:
         if not Shard(path).verify():
-            yield f"{path}: its bytes are not those that were written; delete it and extract again"
+            again = "delete it, and the `mimetic extract` that made it makes it again"
+            yield f"{path}: its bytes are not those that were written; {again}"
     except StoreError as error:
         yield str(error)
 

@@ -89,6 +89,7 @@ def extract(
     limit: Annotated[float, typer.Option(help="Processor seconds that reading a clip may take.")] = 900.0,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed before.")] = False,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Do the I-th of N shares: one a machine.")] = "1/1",
+    engine: Annotated[str, typer.Option(help="local, or ray: the cluster that this machine is in.")] = "local",
     as_json: AsJson = False,
 ) -> None:
     """Bring features into the store. What is there already is not made again; a stopped job goes on."""
@@ -110,6 +111,7 @@ def extract(
             retry=retry,
             accepted=calls.names_in(accept),
             share=share,
+            engine=engine,
             progress=bars.counter("extracting features"),
         )
     short: dict[str, dict[str, list[str]]] = {}

@@ -27,6 +27,8 @@ from mimetic.records import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mimetic.recipes import Recipe
+    from mimetic.records import Json
     from mimetic.runs import Run
 
 
@@ -68,6 +70,7 @@ def train(
     from mimetic.training import train_on
     from mimetic.training.choosing import check_stored, on_features, read_taken, trainable
     from mimetic.training.material import Shelf
+    from mimetic.world import entered
 
     told, numbers = read_taken(taken), calls.read_seeds(seeds)
     chosen = list(RECIPES.values()) if recipe == "all" else []
@@ -83,27 +86,29 @@ def train(
         check_stored(one, dataset, place)
     for split in {one.split for one in chosen}:
         split_dataset(dataset, split)
-    with console.bars() as bars, closing(Journal(out)) as journal, calls.tracker_of(log, out) as track:
+    told_more: dict[str, Any] = {"accepted": calls.names_in(accept), "workers": workers}
+    with (
+        entered(device) as (world, own),
+        console.bars_of(world) as bars,
+        closing(Journal(out)) as journal,
+        calls.tracker_of(log if world.leads else "", out) as track,
+    ):
+        if world.size > 1 and any(one.name in ABOUT for one in chosen):
+            raise UsageError(f"{recipe} trains in one process", remedy="Start it without torchrun.")
         wanted = features(part.feature for one in chosen for part in one.parts)
-        counter = bars.counter("extracting features")
-        run_extraction(
-            dataset.clips,
-            wanted,
-            place,
-            workers=workers,
-            device=device,
-            accepted=calls.names_in(accept),
-            progress=counter,
-        )
+        told_more |= {"device": own, "progress": bars.counter("extracting features")}
+        world.led(lambda: run_extraction(dataset.clips, wanted, place, **told_more))
         shelf, tell = Shelf(dataset, place), bars.status("training")
-        watch = calls.watch_with(tell, journal, track)
+        watch = calls.watch_with(tell, journal, track) if world.leads else _say_nothing
         runs = [
-            train_automatically(shelf, one, out, seed=seed, device=device, tell=tell, watch=track)
+            train_automatically(shelf, one, out, seed=seed, device=own, tell=tell, watch=track)
             if one.name in ABOUT
-            else train_on(shelf, one, out, seed=seed, device=device, watch=watch)
+            else train_on(shelf, one, out, seed=seed, device=own, watch=watch)
             for one in chosen
             for seed in numbers
         ]
+    if not world.leads:
+        return
     _print_runs(runs, as_json=as_json)
     if not as_json and not any(out.glob(f"{FLOOR}-*")):
         console.print_lines(f"the line to beat, in seconds: mimetic train {data} {FLOOR} --out {out}")
@@ -256,8 +261,8 @@ def finetune(
     """Train pretrained encoders on the labels: one with a head, or several at once through a fusion.
 
     What comes out is an extractor (OUT/encoders/NAME), and a finished run on its features. One that was stopped goes on
-    where it was. Settings beside the recipe's: rate, layer_decay, warmup, frozen, rank (LoRA), at_once, inner,
-    z_scored, recompute, precision, layer_drop, time_mask.
+    where it was; torchrun starts it on several devices, with the same result. Settings beside the recipe's: rate,
+    layer_decay, warmup, frozen, rank (LoRA), at_once, inner, z_scored, recompute, precision, layer_drop, time_mask.
     """
     from mimetic import calls, console
     from mimetic.datasets import open_dataset
@@ -267,6 +272,7 @@ def finetune(
     from mimetic.journal import Journal
     from mimetic.recipes import get_recipe
     from mimetic.training.choosing import on_features, read_taken
+    from mimetic.world import entered
 
     names = calls.names_in(extractor)
     if not recipe and len(names) != 1:
@@ -275,18 +281,23 @@ def finetune(
     tuning = with_choices(chosen, names, calls.read_settings(settings))
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
-    with console.bars() as bars, closing(Journal(out)) as journal, calls.tracker_of(log, out) as track:
-        told: dict[str, Any] = {
-            "device": device,
-            "accepted": calls.names_in(accept),
-            "watch": calls.watch_with(bars.status("training"), journal, track),
-            "progress": bars.counter("reading clips"),
-        }
-        numbers = calls.read_seeds(seeds)
+    numbers = calls.read_seeds(seeds)
+    told: dict[str, Any] = {"accepted": calls.names_in(accept)}
+    with (
+        entered(device) as (world, told["device"]),
+        console.bars_of(world) as bars,
+        closing(Journal(out)) as journal,
+        calls.tracker_of(log if world.leads else "", out) as track,
+    ):
+        if world.leads:
+            told["watch"] = calls.watch_with(bars.status("training"), journal, track)
+        told["progress"] = bars.counter("reading clips")
         if folds:
             made = [tune_folds(dataset, tuning, place, out, folds=folds, seed=seed, **told) for seed in numbers]
         else:
             runs = [tune(dataset, tuning, place, out, seed=seed, workers=workers, **told) for seed in numbers]
+    if not world.leads:
+        return
     if folds:
         _print_features([feature.key for feature in made], as_json=as_json)
     else:
@@ -321,6 +332,10 @@ def _row(run: Run) -> tuple[object, ...]:
     told = "" if published is None else console.figure(published)
     score = console.figure(calls.best_score(run))
     return run.recipe.name, run.seed, run.config["best_epoch"], score, told, run.path
+
+
+def _say_nothing(_recipe: Recipe, _seed: int, _line: Json) -> None:
+    """Watch a training that another process tells of."""
 
 
 def _tell(text: str) -> None:

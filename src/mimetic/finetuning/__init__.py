@@ -8,7 +8,7 @@ run. The features themselves are extracted the ordinary way, so that a raw clip 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -16,8 +16,10 @@ import torch
 from mimetic.devices import one_thread
 from mimetic.extraction import extract
 from mimetic.features import feature
-from mimetic.finetuning.bench import Progress, make_bench, make_tuner, open_lives
+from mimetic.finetuning.bench import Bench, Progress, make_bench, make_tuner, open_lives
 from mimetic.finetuning.keeping import finish, on_checkpoints, save_encoder
+from mimetic.finetuning.live import Live
+from mimetic.finetuning.loop import Tuner
 from mimetic.finetuning.settings import Tuning as Tuning
 from mimetic.finetuning.settings import alone as alone
 from mimetic.finetuning.settings import with_choices as with_choices
@@ -44,7 +46,8 @@ def finetune(
     """Train a recipe's extractors with it; give the finished run on what they have become.
 
     A tuning that is finished is not done again; one that was stopped goes on from where it has last written down how
-    far it is, and ends with the same weights.
+    far it is, and ends with the same weights. Under ``torchrun`` (``mimetic.world``) all processes train it together,
+    each the same as one would; the one that leads writes.
 
     Raises
     ------
@@ -53,23 +56,44 @@ def finetune(
     StoreError
         if the store lacks a feature that does not learn.
     UsageError
-        for a licence that has not been accepted, or a device that this machine does not have.
+        for a licence that has not been accepted, a device that this machine does not have, or more processes than
+        a step has lots.
     """
     check_licences([feature(name) for name in tuning.live], accepted)
     bench = make_bench(dataset, tuning, store, out, seed=seed, device=device)
     if (finished := find_run(out, bench.signature)) is not None:
         return finished
-    lives = open_lives(bench, progress)
+    lives = bench.world.led(lambda: open_lives(bench, progress))
     with torch.random.fork_rng(), one_thread():
         torch.manual_seed(seed)
         tuner, unwrap = make_tuner(bench, lives)
         for line in tuner.run():
             watch(tuning.recipe, seed, line)
     unwrap()
+    if bench.world.leads:
+        _keep(bench, tuner, lives, out, workers=workers, device=device, accepted=accepted, progress=progress)
+    bench.world.wait()
+    run = find_run(out, bench.signature)
+    assert run is not None
+    return run
+
+
+def _keep(
+    bench: Bench,
+    tuner: Tuner,
+    lives: Mapping[int, Live],
+    out: Path,
+    *,
+    workers: int | None,
+    device: str,
+    accepted: Collection[str],
+    progress: Progress,
+) -> None:
+    """Write the checkpoints, extract their features, and write the run on them."""
     places = {number: save_encoder(bench, live, out) for number, live in lives.items()}
     recipe = on_checkpoints(bench, places)
     wanted = [feature(recipe.parts[number].feature) for number in places]
-    extract(dataset.clips, wanted, store, workers=workers, device=device, accepted=accepted, progress=progress)
-    run = finish(bench, recipe, tuner, out)
+    clips = bench.dataset.clips
+    extract(clips, wanted, bench.store, workers=workers, device=device, accepted=accepted, progress=progress)
+    finish(bench, recipe, tuner, out)
     shutil.rmtree(bench.work, ignore_errors=True)
-    return run

@@ -16,9 +16,10 @@ from mimetic.batches import Ragged, load_tracks
 from mimetic.devices import choose_device
 from mimetic.features import Feature, feature
 from mimetic.finetuning.depth import add_lora, freeze
+from mimetic.finetuning.drawing import split_inner
 from mimetic.finetuning.joint import Joint
 from mimetic.finetuning.live import Live
-from mimetic.finetuning.loop import Tuner, split_inner
+from mimetic.finetuning.loop import Tuner
 from mimetic.finetuning.prepared import Prepared, prepare, sources_of
 from mimetic.finetuning.settings import Tuning
 from mimetic.models import TrainableModel
@@ -28,6 +29,7 @@ from mimetic.runs import FORMAT, Signature
 from mimetic.splits import Split, split_dataset
 from mimetic.store import Store, digest
 from mimetic.training.material import data_fingerprint, provenance
+from mimetic.world import World, here
 
 WORK, INPUTS = ".tuning", "inputs"
 
@@ -46,6 +48,7 @@ class Bench:
     signature: Signature
     work: Path
     device: torch.device
+    world: World
 
     @property
     def fingerprints(self) -> Json:
@@ -96,6 +99,7 @@ def make_bench(
         signature=Signature(system="", run="", seed=seed),
         work=out / WORK,
         device=torch.device(choose_device(device)),
+        world=here(),
     )
     told = [FORMAT, "tuned", tuning.content, bench.fingerprints, _provenances(bench)]
     system = digest(told, size=16)
@@ -167,7 +171,8 @@ def make_tuner(bench: Bench, lives: Mapping[int, Live]) -> tuple[Tuner, Callable
         if tracks is not None:
             branch.fit(tracks, learn.tolist())
     joint = Joint(network, lives, cached).to(bench.device)
-    tuner = Tuner(joint, bench.tuning, dataset, learn=learn, judge=judge, folder=bench.work, seed=bench.seed)
+    told: dict[str, Any] = {"folder": bench.work, "seed": bench.seed, "world": bench.world}
+    tuner = Tuner(joint, bench.tuning, dataset, learn=learn, judge=judge, **told)
     return tuner, lambda: _unwrap(wrapped)
 
 

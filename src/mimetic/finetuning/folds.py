@@ -63,10 +63,12 @@ def finetune_folds(
     whole = make_bench(dataset, tuning, store, out, seed=seed, device=device)
     place = out / ENCODERS / f"{wanted.name}-{folds}-folds-{whole.signature.run[:8]}"
     if not place.is_dir():
-        prepared = inputs_of(whole, wanted, progress)
+        prepared = whole.world.led(lambda: inputs_of(whole, wanted, progress))
         cuts = _cut(prepared, whole.split.train, folds)
         parts = [_fold(whole, np.setdiff1d(whole.split.train, cut), out, watch, progress) for cut in cuts]
-        _gather(whole, wanted, prepared, cuts, parts, place)
+        if whole.world.leads:
+            _gather(whole, wanted, prepared, cuts, parts, place)
+        whole.world.wait()
     others = [pair for pair in wanted.key.split("+")[1:] if not pair.startswith("model=")]
     return feature("+".join([wanted.name, *others, f"model={place.absolute()}"]))
 
@@ -100,7 +102,10 @@ def _fold(whole: Bench, train: Rows, out: Path, watch: Watch, progress: Progress
         for line in tuner.run():
             watch(bench.tuning.recipe, bench.seed, line)
     unwrap()
-    return save_encoder(bench, lives[0], out)
+    if bench.world.leads:
+        save_encoder(bench, lives[0], out)
+    bench.world.wait()
+    return place
 
 
 def _gather(

@@ -3,7 +3,8 @@
 The loss is over all predictions of a step together, however many clips go through the network at once: they all go
 through it without gradients first, then the gradient of the loss by each prediction goes back through each lot (Gao et
 al. 2021, arXiv:2101.06983). Every draw belongs to the seed and the step, so a training that was killed goes on from
-what it has last written down, and ends with the same weights.
+what it has last written down, and ends with the same weights. Several processes take a share of the lots each: they
+see the same predictions, sum their gradients, and take the same step as one process that goes through all lots itself.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +23,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mimetic.finetuning.depth import groups
+from mimetic.finetuning.drawing import Rows, drawing
 from mimetic.finetuning.joint import Joint
 from mimetic.finetuning.settings import Tuning
-from mimetic.records import Dataset, Json, MimeticError
+from mimetic.records import Dataset, Json, MimeticError, UsageError
 from mimetic.scores import mixture, pearson
-from mimetic.splits import Split
 from mimetic.store import whole
 from mimetic.training.rates import Rates
+from mimetic.world import World
 
 STATE = "state.safetensors"
 EVERY = 300.0
 """Seconds after which a training writes down where it is, epochs aside."""
-
-Rows = NDArray[np.intp]
 
 
 class Tuner:
@@ -49,6 +48,13 @@ class Tuner:
         rows of the clips that are learned from, and of those that tell when to stop.
     folder
         where it writes down how far it is.
+    world
+        the processes that train it together.
+
+    Raises
+    ------
+    UsageError
+        if there are more processes than lots in a step.
     """
 
     def __init__(
@@ -61,8 +67,9 @@ class Tuner:
         judge: Rows,
         folder: Path,
         seed: int,
+        world: World,
     ) -> None:
-        self.joint, self.tuning, self.seed = joint, tuning, seed
+        self.joint, self.tuning, self.seed, self._world = joint, tuning, seed, world
         self.labels, self.targets = dataset.labels, dataset.targets
         self.learn, self.judge, self._state = learn, judge, folder / STATE
         self.history: list[Json] = []
@@ -72,6 +79,7 @@ class Tuner:
         self._mean, self._deviation = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
         self._optimiser = self._make_optimiser()
         self._steps = max(1, round(len(learn) / tuning.recipe.fit.clips))
+        self._check_world()
         warmup = tuning.recipe.fit.warmup or tuning.warmup
         self._rates = Rates(self._optimiser, tuning.recipe.fit, steps=self._steps, warmup=warmup)
         self._losses: list[float] = []
@@ -85,6 +93,16 @@ class Tuner:
         for live in self.joint.living:
             found += groups(live.network, self.tuning, fit.decay)
         return torch.optim.AdamW(found, lr=fit.rate, fused=True)
+
+    def _check_world(self) -> None:
+        """Refuse more processes than the smallest step has lots: who has none would wait for the others."""
+        clips, size = len(self.learn) // self._steps, self._world.size
+        if size > (lots := math.ceil(clips / self.tuning.at_once)):
+            most = (clips - 1) // (size - 1) if size <= clips else 0
+            remedy = f"Give --set at_once={most} or less." if most else "Start fewer processes."
+            raise UsageError(
+                f"a step of {clips} clips goes in {lots} lots, and there are {size} processes", remedy=remedy
+            )
 
     @property
     def learning(self) -> dict[str, nn.Parameter]:
@@ -102,6 +120,7 @@ class Tuner:
         The weights are then those of the best epoch.
         """
         self._resume()
+        self._world.agree(self.step, "the step that the training has come to")
         last = self.tuning.recipe.fit.epochs * self._steps
         while self.step < last and not self._rates.stop:
             self._losses.append(self._take_step())
@@ -119,27 +138,38 @@ class Tuner:
         """Learn from the step's clips; give their loss."""
         self.joint.train()
         self._rates.step()
-        clips = self._clips_of(self.step)
-        lots = self._lots(clips)
-        scores = self._forward(lots, gradients=len(lots) == 1)
-        predicted = torch.cat(scores).detach().requires_grad_()
+        lots = self._lots(self._clips_of(self.step))
+        own = self._world.share(range(len(lots)))
+        scores = {number: self._seen(lots, number, gradients=len(own) == 1) for number in own}
+        predicted = self._gathered(lots, scores).requires_grad_()
         loss = self._cost(np.concatenate(lots), predicted)
         (gradient,) = torch.autograd.grad(loss, predicted)
         self._optimiser.zero_grad(set_to_none=True)
         self._backward(lots, scores, gradient)
+        self._world.sum_gradients(self.learning.values())
         nn.utils.clip_grad_norm_(self.learning.values(), self.tuning.recipe.fit.max_norm)
         self._optimiser.step()
         return float(loss.detach())
 
-    def _forward(self, lots: Sequence[Rows], *, gradients: bool) -> list[Tensor]:
+    def _seen(self, lots: Sequence[Rows], number: int, *, gradients: bool) -> Tensor:
         with torch.set_grad_enabled(gradients):
-            return [self._scores(lot, number) for number, lot in enumerate(lots)]
+            return self._scores(lots[number], number)
 
-    def _backward(self, lots: Sequence[Rows], scores: Sequence[Tensor], gradient: Tensor) -> None:
+    def _gathered(self, lots: Sequence[Rows], scores: Mapping[int, Tensor]) -> Tensor:
+        """Give the predictions of all lots, ``(clip, target)``, out of what each process has of them."""
+        size = len(self.targets)
+        parts = [scores[i].detach() if i in scores else self._zeros((len(lot), size)) for i, lot in enumerate(lots)]
+        return self._world.total(torch.cat(parts))
+
+    def _zeros(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.zeros(shape, device=self.joint.device)
+
+    def _backward(self, lots: Sequence[Rows], scores: Mapping[int, Tensor], gradient: Tensor) -> None:
         """Send the gradient by each prediction back; lots that went through without gradients go through again."""
         parts = torch.tensor_split(gradient, np.cumsum([len(lot) for lot in lots]).tolist()[:-1])
-        for number, (lot, seen, part) in enumerate(zip(lots, scores, parts, strict=True)):
-            torch.autograd.backward(seen if seen.requires_grad else self._scores(lot, number), part)
+        for number, seen in scores.items():
+            again = seen if seen.requires_grad else self._scores(lots[number], number)
+            torch.autograd.backward(again, parts[number])
 
     def _clips_of(self, step: int) -> Rows:
         epoch, number = divmod(step, self._steps)
@@ -205,16 +235,19 @@ class Tuner:
     def predict(self, clips: Rows) -> NDArray[np.float64]:
         """Score clips with the weights as they are, ``(clip, target)``."""
         self.joint.eval()
-        found = np.full(self.labels.shape, np.nan)
+        found = self._zeros(self.labels.shape)
         with torch.no_grad(), self._precision():
-            for lot in self._lots(clips):
-                found[lot] = self.joint(lot, np.ones_like(self.joint.present[lot])).double().cpu().numpy()
-        return found[clips]
+            for lot in self._world.share(self._lots(clips)):
+                found[lot] = self.joint(lot, np.ones_like(self.joint.present[lot])).float()
+        scores: NDArray[np.float64] = self._world.total(found).cpu().double().numpy()[clips]
+        return scores
 
     # ----------------------------------------------------------------------------------------- resuming
 
     def _write(self) -> None:
         """Write down weights, optimiser and all that is known, in one file, whole or not at all."""
+        if not self._world.leads:
+            return
         tensors = {f"weights.{name}": weight.detach() for name, weight in self.learning.items()}
         tensors |= {f"best.{name}": weight for name, weight in self._best.items()}
         for name, weight in self.learning.items():
@@ -245,29 +278,3 @@ class Tuner:
         self._best = {name: stored[f"best.{name}"] for name in self.learning}
         self.step, self._losses, self.history = told["step"], told["losses"], told["history"]
         self.best_epoch, self._rates.state = told["best_epoch"], told["rates"]
-
-
-@contextmanager
-def drawing(entropy: Sequence[int]) -> Iterator[None]:
-    """Draw from these numbers alone: dropout and layers left out, and time masked, which takes numpy's old state."""
-    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-    before = np.random.get_state()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(before)
-
-
-def split_inner(split: Split, share: float, seed: int) -> tuple[Rows, Rows]:
-    """Cut the training clips into those that are learned from, and those that tell when to stop.
-
-    Where no share is set aside for that, the validation clips tell.
-    """
-    if not share:
-        return split.train, split.valid
-    order = np.random.default_rng([seed, 17]).permutation(split.train)
-    count = max(1, round(share * len(order)))
-    return np.sort(order[count:]), np.sort(order[:count])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from mimetic.devices import choose_device, one_thread
@@ -20,6 +21,7 @@ from mimetic.runs import Run, find_run, write_run
 from mimetic.store import Store
 from mimetic.training.loop import Trainer
 from mimetic.training.material import Material, Shelf
+from mimetic.world import here
 
 Watch = Callable[[Recipe, int, Json], None]
 """Called after each epoch with the recipe, the seed and the epoch's line of history."""
@@ -66,28 +68,40 @@ def train_on(
     device: str = "auto",
     watch: Watch = lambda _recipe, _seed, _line: None,
 ) -> Run:
-    """Train as ``train``; many recipes and seeds share what a shelf has mapped."""
+    """Train as ``train``; many recipes and seeds share what a shelf has mapped.
+
+    Under ``torchrun`` all processes train it together. Where nothing is dropped out, the result is one process's; else
+    each draws its own dropout.
+    """
     device = choose_device(device)
     material = shelf.material(recipe)
     signature = material.sign(recipe, seed)
     if (finished := find_run(out, signature)) is not None:
         return finished
+    world = here()
     before = [train_on(shelf, part, out, seed=seed, device=device, watch=watch) for part in stage_one(recipe)]
     with torch.random.fork_rng(), one_thread():
         torch.manual_seed(seed)
-        trainer = Trainer(recipe, material, before, seed, torch.device(device))
+        trainer = Trainer(recipe, material, before, seed, torch.device(device), world)
+        if world.rank:
+            torch.manual_seed(int(np.random.SeedSequence([seed, world.rank]).generate_state(1)[0]))
         for line in trainer.epochs():
             watch(recipe, seed, line)
         outcome = trainer.outcome()
-    return write_run(
-        out,
-        recipe=recipe,
-        signature=signature,
-        facts=_facts(recipe, material, trainer),
-        weights=trainer.network.state_dict(),
-        history=trainer.history,
-        outcome=outcome,
-    )
+    if world.leads:
+        write_run(
+            out,
+            recipe=recipe,
+            signature=signature,
+            facts=_facts(recipe, material, trainer),
+            weights=trainer.network.state_dict(),
+            history=trainer.history,
+            outcome=outcome,
+        )
+    world.wait()
+    run = find_run(out, signature)
+    assert run is not None
+    return run
 
 
 def _facts(recipe: Recipe, material: Material, trainer: Trainer) -> Json:

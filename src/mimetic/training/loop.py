@@ -10,18 +10,19 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mimetic.batches import Ragged, make_batch
-from mimetic.network import Branch, Network, score_tracks
+from mimetic.network import Branch, Network, Outputs, score_tracks
 from mimetic.recipes import Fit, Recipe
-from mimetic.records import Json, MimeticError
+from mimetic.records import Json, MimeticError, UsageError
 from mimetic.runs import Outcome
 from mimetic.scores import pearson
 from mimetic.training.material import Material
 from mimetic.training.objective import Objective
 from mimetic.training.rates import Rates
+from mimetic.world import ALONE, World
 
 
 class Trained(Protocol):
@@ -35,9 +36,22 @@ class Trainer:
     """Trains one recipe with one seed, an epoch at a time, and keeps the network of the best."""
 
     def __init__(
-        self, recipe: Recipe, material: Material, before: Sequence[Trained], seed: int, device: torch.device
+        self,
+        recipe: Recipe,
+        material: Material,
+        before: Sequence[Trained],
+        seed: int,
+        device: torch.device,
+        world: World = ALONE,
     ) -> None:
-        self.recipe, self.material, self.device = recipe, material, device
+        """Begin.
+
+        Raises
+        ------
+        UsageError
+            if a step has fewer clips than there are processes.
+        """
+        self.recipe, self.material, self.device, self._world = recipe, material, device, world
         self.history: list[Json] = []
         self.best_epoch = 0
         self._frozen = bool(before) and not recipe.adapt
@@ -46,6 +60,9 @@ class Trainer:
         self.network = self._network(before)
         self._averaged = self._average()
         self._best = copy.deepcopy(self.network.state_dict())
+        if (fewest := min(map(len, self._steps(material.split.train)))) < world.size:
+            told = f"a step of {recipe.name} has {fewest} clips, and there are {world.size} processes"
+            raise UsageError(told, remedy="Start fewer, or give --set fit.clips=N with more.")
 
     def _average(self) -> AveragedModel | None:
         """Give what keeps the moving average of the weights, if the recipe has one."""
@@ -126,18 +143,33 @@ class Trainer:
         steps = self._steps(self._draw.permutation(self.material.split.train))
         for clips in steps:
             rates.step()
-            batch = make_batch(self._seen(clips), clips, self.device, keep=self._kept(clips))
-            loss = self._objective(clips, self.network.outputs(batch), batch.lengths > 0)
-            if self.fit.penalty:
+            loss = self._objective(clips, *self._outputs(clips))
+            if self.fit.penalty and self._world.leads:  # what processes have of the gradient is summed
                 loss = loss + self.fit.penalty * sum(w.square().sum() for w in learning if w.ndim > 1)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
+            self._world.sum_gradients(learning)
             nn.utils.clip_grad_norm_(learning, self.fit.max_norm)
             optimiser.step()
             if self._averaged is not None:
                 self._averaged.update_parameters(self.network)
             total += loss.detach()
         return float(total) / len(steps)
+
+    def _outputs(self, clips: NDArray[np.intp]) -> tuple[Outputs, Tensor]:
+        """Give what the network says of a step's clips, and what each had, ``(clip, modality)`` bool.
+
+        Of several processes each computes its share; what is drawn of a clip is the same whoever does.
+        """
+        keep, world = self._kept(clips), self._world
+        own = clips[world.rank :: world.size]
+        kept = None if keep is None else keep[world.rank :: world.size]
+        batch = make_batch(self._seen(clips), own, self.device, keep=kept)
+        said, count = self.network.outputs(batch), len(clips)
+        gates = None if said.gates is None else world.gathered(said.gates, count)
+        alone = tuple(world.gathered(scores, count) for scores in said.alone)
+        present = world.gathered((batch.lengths > 0).to(said.scores.dtype), count) > 0
+        return Outputs(scores=world.gathered(said.scores, count), gates=gates, alone=alone), present
 
     def _steps(self, order: NDArray[np.intp]) -> list[NDArray[np.intp]]:
         """Cut an order into steps of exactly the recipe's clips; the last takes what is left, at least half as many."""

@@ -17,8 +17,8 @@ from typing import Self
 from mimetic import calls
 from mimetic.assembling import Assembly
 from mimetic.batches import Ragged
+from mimetic.computing import Models
 from mimetic.console import finite
-from mimetic.conveying import Models
 from mimetic.devices import choose_device
 from mimetic.features import Feature, features
 from mimetic.licences import check_licences

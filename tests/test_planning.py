@@ -1,0 +1,91 @@
+"""What an extraction will cost: measured on a sample, and close to what it does cost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clips import write_clip
+from mimetic.cli import main
+from mimetic.extraction import extract
+from mimetic.features import feature, features
+from mimetic.planning import _margin, plan
+from mimetic.records import Clip, UsageError
+from mimetic.store import Store
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("clips")
+    for number in range(6):
+        write_clip(place / f"{number}.mp4", seconds=1.0, seed=number)
+    return place
+
+
+def clips(folder: Path) -> list[Clip]:
+    return [Clip(id=path.stem, path=path) for path in sorted(folder.glob("*.mp4"))]
+
+
+def test_a_plan_from_all_clips_is_what_they_cost(folder: Path, tmp_path: Path) -> None:
+    wanted = features(["logmel", "motion-blocks"])
+    made = plan(clips(folder), wanted, sample=6)
+    assert [cost.low == cost.seconds == cost.high for cost in made.costs] == [True, True]
+    extract(clips(folder), wanted, Store(tmp_path), workers=0)
+    for cost in made.costs:
+        size = sum(path.stat().st_size for path in Store(tmp_path).folder(cost.feature).glob("*.arrow"))
+        assert cost.bytes * 6 == pytest.approx(size, rel=0.05)
+        assert cost.seconds > 0
+    assert made.total.seconds == pytest.approx(sum(cost.seconds for cost in made.costs))
+
+
+def test_a_sample_has_an_interval_and_is_the_seed_s(folder: Path) -> None:
+    wanted = [feature("logmel")]
+    one, other, again = (plan(clips(folder), wanted, sample=3, seed=seed) for seed in (0, 1, 0))
+    assert one.sample == again.sample
+    assert one.sample != other.sample
+    (cost,) = one.costs
+    assert cost.low < cost.seconds < cost.high
+
+
+def test_the_margin_covers_the_mean_as_often_as_it_says() -> None:
+    draw = np.random.default_rng(0)
+    everybody = draw.normal(5, 2, 200)
+    hits = 0
+    for _ in range(2000):
+        sample = draw.choice(everybody, 12, replace=False)
+        hits += abs(sample.mean() - everybody.mean()) <= _margin(sample, 200)
+    assert 0.93 < hits / 2000 < 0.97
+
+
+def test_costs_scale_to_hours_and_money() -> None:
+    from mimetic.planning import Cost
+
+    told = Cost(feature="x", seconds=3.6, low=1.8, high=7.2, bytes=1e6, short=0).scaled(1_000_000, cores=100, price=0.5)
+    assert told["cpu_hours"] == pytest.approx(1000)
+    assert (told["hours"], told["money"], told["bytes"]) == pytest.approx((10, 500, 1e12))
+
+
+def test_the_command_prints_what_the_user_asks_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", str(folder), "--with", "logmel", "--sample", "2", "--cores", "4", "--clips", "1000"]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--price", "0.1", "--json"])
+    assert ended.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    line = told["extractors"]["logmel"]
+    assert told["clips"] == 1000
+    assert line["cpu_hours"] == pytest.approx(line["seconds_a_clip"] * 1000 / 3600)
+    assert line["hours"] == pytest.approx(line["cpu_hours"] / 4)
+    assert line["money"] == pytest.approx(line["cpu_hours"] * 0.1)
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "hours on 4 cores" in capsys.readouterr().out
+
+
+def test_what_cannot_be_measured_is_refused(folder: Path) -> None:
+    with pytest.raises(UsageError, match="imported, not extracted"):
+        plan(clips(folder), [feature("motion-openface")])
+    with pytest.raises(UsageError, match="no clips"):
+        plan([], [feature("logmel")])
