@@ -11,7 +11,7 @@ The house, in the order of the river (a module imports only from those above it)
     sheets foreign sources                               what others made, and where it lies
     features encoders fusions                            views become tracks, vectors, scores: open tables
     licences                                             what has to be accepted
-    spools store stocktaking                             tracks on disk
+    spools soundness store stocktaking                   tracks on disk
     reading assembling conveying                         clips through decoders and models
     splits sharing batches datasets introducing          who trains; what clips share; tensors; who is in it
     recipes switching preparing branches network         what to train; one choice at a time; its network
