@@ -176,6 +176,7 @@ class Media:
                 stream.discard = Discard.all
             elif stream.codec_context is not None:
                 stream.codec_context.thread_count = self._threads
+                stream.codec_context.options = {"max_pixels": str(PIXELS)}
         failures = 0
         while failures < PATIENCE:
             try:
@@ -206,7 +207,7 @@ class Media:
 def open_container(path: Path) -> InputContainer:
     """Open a file for reading, and nothing but a file; ``ClipError`` says in words why not."""
     # "file:", since a colon in a name is no protocol; the whitelist, since a playlist must not reach the network.
-    options = {"protocol_whitelist": "file", "pattern_type": "none", "max_pixels": str(PIXELS)}
+    options = {"protocol_whitelist": "file", "pattern_type": "none"}
     try:
         if not path.is_file():  # a pipe would block
             raise ClipError("not a file" if path.exists() else "no such file")

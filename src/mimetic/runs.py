@@ -90,7 +90,7 @@ class Run:
             found = self.config["format"]
             if found == FORMAT and (lacking := [name for name in _ALWAYS if name not in self.config]):
                 raise KeyError(lacking[0])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             remedy = "Give a folder that `mimetic train` made; it has a config.json."
             raise BadRun(f"{self.path} is no run", remedy=remedy) from None
         if found != FORMAT:
@@ -158,6 +158,7 @@ class Run:
         """What it says of every clip of its data set."""
         with self.whole(SCORES) as path, pa.OSFile(str(path)) as file:
             table = pa.ipc.open_file(file).read_all()
+            table.validate(full=True)  # what a made-up offset points to is not ours to read
             return Outcome(
                 clips=tuple(table["clip"].to_pylist()),
                 parts=tuple(table["part"].to_pylist()),

@@ -214,7 +214,7 @@ class Shard:
             lines = [
                 (b, i, clip) for b, of in enumerate(self._batches) for i, clip in enumerate(of["clip"].to_pylist())
             ]
-        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise damaged(path, str(error).partition("\n")[0]) from None
         if self.head.get("format") != FORMAT:
             remedy = "Delete it and run `mimetic extract` again."
