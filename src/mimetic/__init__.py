@@ -20,6 +20,7 @@ The house, in the order of the river (a module imports only from those above it)
     runs extraction imports transcription journal        a recipe's folder; clips into the store, or into words; epochs
     training finetuning                                  the loop; the loop for extractors themselves
     submission ledger                                    the challenge's file
+    forgetting                                           every trace of a clip removed
     evaluation comparing ablation cutting slicing        runs become numbers; side by side; by kinds of clips
     modalities ridge pooling stacking                    clips as arrays; lines through them; many models as one
     fitting auto sentences automatic                     recipes on arrays; all that the data allow, mixed; as a run

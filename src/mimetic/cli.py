@@ -47,6 +47,7 @@ for command in (
     using.predict,
     using.submit,
     using.check,
+    keeping.forget,
     serving.serve,
 ):
     app.command(command.__name__.rstrip("_"))(command)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +40,7 @@ from mimetic.network import Network
 from mimetic.recipes import Recipe, as_json, from_json
 from mimetic.records import BadRun, Json
 from mimetic.splits import ALL
+from mimetic.store import whole
 
 FORMAT = 1
 _ALWAYS = ("recipe", "signature", "system", "seed", "targets", "features", "data", "split", "best_epoch")
@@ -64,13 +65,19 @@ class Outcome:
 
     def part(self, name: str) -> Outcome:
         """Give the clips of one part."""
-        rows = [i for i, part in enumerate(self.parts) if part == name]
+        return self._of([i for i, part in enumerate(self.parts) if part == name])
+
+    def without(self, clips: Collection[str]) -> Outcome:
+        """Give all clips but some."""
+        return self._of([i for i, clip in enumerate(self.clips) if clip not in clips])
+
+    def _of(self, rows: Sequence[int]) -> Outcome:
         return Outcome(
             clips=tuple(self.clips[i] for i in rows),
             parts=tuple(self.parts[i] for i in rows),
-            true=self.true[rows],
-            predicted=self.predicted[rows],
-            presence=self.presence[rows],
+            true=self.true[list(rows)],
+            predicted=self.predicted[list(rows)],
+            presence=self.presence[list(rows)],
         )
 
 
@@ -264,6 +271,13 @@ def write_run(
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return Run(path)
+
+
+def rewrite_outcome(run: Run, outcome: Outcome) -> None:
+    """Put another outcome in a run's place: that of fewer clips, when some are to be forgotten."""
+    with whole(run.path / SCORES) as beside:
+        _write_outcome(beside, outcome)
+    run.__dict__.pop("outcome", None)  # what was read before
 
 
 def _versions() -> dict[str, str]:

@@ -130,7 +130,7 @@ class _Archive(_Files):
         super().__init__()
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
             raise BadData(f"{path} is no zip ({error})", remedy="Fetch it again.") from None
 
     def __exit__(self, *_: object) -> None:
