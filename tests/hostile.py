@@ -242,7 +242,13 @@ WORDS = (
     *(b"../../../../tmp/climbed", b"/etc/passwd", b"file:///etc/passwd", b"http://127.0.0.1:1/", b"\0", b"\n", b'"'),
     *(b"999999999999999999999999", b"-1", b"1e999", b"nan", b"-inf", b"[" * 5000, b"{" * 500, b"(" * 500, b"true"),
     *(b"null", b"[]", b"{}", b"\xff\xfe", b"\xed\xa0\x80", b"<!ENTITY a 'b'>", b"&a;" * 20, b"\\ud800", b"00:00:99"),
-    *(b"cos\nsystem\n(S'touch climbed'\ntR.", b"__reduce__", b"__import__('os').system('x')", b"," * 300, b"PK\x05\x06"),
+    *(
+        b"cos\nsystem\n(S'touch climbed'\ntR.",
+        b"__reduce__",
+        b"__import__('os').system('x')",
+        b"," * 300,
+        b"PK\x05\x06",
+    ),
 )
 """What breaks careless parsers."""
 
@@ -368,7 +374,9 @@ def main() -> int:
         tallies = {}
         for target in wanted:
             until = time.monotonic() + 60 * told.minutes / len(wanted)
-            tallies[target] = campaign(target, seed=told.seed, count=told.count, folder=Path(place) / target, until=until)
+            tallies[target] = campaign(
+                target, seed=told.seed, count=told.count, folder=Path(place) / target, until=until
+            )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(json.dumps({"peak_mb": peak, "targets": {name: asdict(tally) for name, tally in tallies.items()}}, indent=1))
     return int(any(tally.faults for tally in tallies.values()))

@@ -83,8 +83,6 @@ def merge_job(folder: Path) -> None:
     merge([Store(folder.parent / "store")], Store(folder / "store"))
 
 
-
-
 JOBS: dict[str, Callable[[Path], None]] = {
     "extract": extract_job,
     "import": import_job,

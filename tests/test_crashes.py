@@ -95,7 +95,9 @@ def test_a_place_that_cannot_be_written_is_told_before_any_work(
 
     (tmp_path / "file").touch()  # a folder below a file can be made by nobody, root included
     with pytest.raises(SystemExit) as ended:
-        main(["extract", str(layout), "--with", "logmel", "--store", str(tmp_path / "file" / "store"), "--workers", "0"])
+        main(
+            ["extract", str(layout), "--with", "logmel", "--store", str(tmp_path / "file" / "store"), "--workers", "0"]
+        )
     assert ended.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
 

@@ -190,11 +190,17 @@ ENDLESS = pickle.dumps(nested_pairs(60), 2)[2:-1]
         b"\x80\x02ccollections\nCounter\n](" + ENDLESS + b"e\x85R.",
         b"\x80\x02c__builtin__\nset\n](" + ENDLESS + b"e\x85R.",
         in_a_storages_place(ENDLESS),
-        in_a_storages_place(b"X\x01\x00\x00\x000").replace(b"K\x01t", b"\x8a\x06" + (1 << 42).to_bytes(6, "little") + b"t"),
+        in_a_storages_place(b"X\x01\x00\x00\x000").replace(
+            b"K\x01t", b"\x8a\x06" + (1 << 42).to_bytes(6, "little") + b"t"
+        ),
     ],
 )
 def test_no_torch_file_keeps_torchs_own_loader_busy(program: bytes) -> None:
-    for data in (rewritten(torch_saved({}), program), legacy(program), legacy(b"\x80\x02}.", b"\x80\x02](" + ENDLESS + b"e.")):
+    for data in (
+        rewritten(torch_saved({}), program),
+        legacy(program),
+        legacy(b"\x80\x02}.", b"\x80\x02](" + ENDLESS + b"e."),
+    ):
         with little_memory(), pytest.raises(ClipError):
             read(data)
 

@@ -45,9 +45,7 @@ def tallies() -> dict[str, dict[str, object]]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_mutated_file_is_read_or_refused_and_nothing_else(
-    target: str, tallies: dict[str, dict[str, object]]
-) -> None:
+def test_a_mutated_file_is_read_or_refused_and_nothing_else(target: str, tallies: dict[str, dict[str, object]]) -> None:
     assert tallies[target]["faults"] == []
     assert tallies[target]["tried"] == COUNT
 
@@ -58,7 +56,11 @@ def test_every_way_in_has_a_corpus_and_the_other_way_round() -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["open('/tmp/climbed', 'w')", "__import__('os').system('true')", "__import__('socket').create_connection(('::1', 1))"],
+    [
+        "open('/tmp/climbed', 'w')",
+        "__import__('os').system('true')",
+        "__import__('socket').create_connection(('::1', 1))",
+    ],
 )
 def test_the_fence_holds(code: str, tmp_path: Path) -> None:
     program = f"import sys; sys.path.insert(0, {str(HERE)!r}); import hostile; hostile.fence({str(tmp_path)!r}); {code}"

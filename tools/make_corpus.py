@@ -1,6 +1,6 @@
 """The small good files that hostile ones are made from: nothing in, ``tests/corpus/`` out. All of it is ours.
 
-    python tools/make_corpus.py
+python tools/make_corpus.py
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def make_words() -> None:
     put("words/c.txt", "two bytes a letter".encode("utf-16"))
     put("words/d.srt", "1\n00:00:00,500 --> 00:00:02,000\n<i>Hello</i> there\n\n2\n00:00:02,5 --> 00:00:03\n- What?\n")
     put("words/e.vtt", "WEBVTT\n\nNOTE none\n\n00:01.000 --> 00:02.000 align:left\n<v Ann>Hi &amp; bye\n")
-    ttml = '<tt xmlns="http://www.w3.org/ns/ttml"><body><div><p begin="1s" end="00:00:02.5">a<br/>b</p></div></body></tt>'
+    ttml = (
+        '<tt xmlns="http://www.w3.org/ns/ttml"><body><div><p begin="1s" end="00:00:02.5">a<br/>b</p></div></body></tt>'
+    )
     put("words/f.ttml", ttml)
     segment = {"start": 0.0, "end": 1.5, "text": " Hello"}
     put("words/g.json", json.dumps({"text": " Hello", "language": "en", "segments": [segment]}))
@@ -71,7 +73,10 @@ def make_words() -> None:
 def make_foreign() -> None:
     """Features as others write them."""
     put("foreign/a.npy", written(lambda file: np.save(file, ROWS)))
-    put("foreign/b.npz", written(lambda file: np.savez(file, embeddings=ROWS, valid=np.ones(4, bool), times=np.arange(4))))
+    put(
+        "foreign/b.npz",
+        written(lambda file: np.savez(file, embeddings=ROWS, valid=np.ones(4, bool), times=np.arange(4))),
+    )
     put("foreign/c.safetensors", save({"embeddings": ROWS}))
     put("foreign/d.pkl", pickle.dumps({"embeddings": ROWS, "valid": [True] * 4}, 4))
     put("foreign/e.pkl", pickle.dumps(torch.from_numpy(ROWS)))
@@ -100,14 +105,21 @@ def make_clips(place: Path) -> None:
     for suffix in ("png", "jpeg", "gif", "bmp", "webp", "tiff"):
         put(f"clip/d.{suffix}", written(lambda file, kind=suffix: picture.save(file, kind)))
     samples = (np.sin(np.arange(1600) / 5) * 9000).astype("<i2").tobytes()
-    head = b"RIFF" + (36 + len(samples)).to_bytes(4, "little") + b"WAVEfmt " + bytes.fromhex("1000000001000100803e0000007d000002001000")
+    head = (
+        b"RIFF"
+        + (36 + len(samples)).to_bytes(4, "little")
+        + b"WAVEfmt "
+        + bytes.fromhex("1000000001000100803e0000007d000002001000")
+    )
     put("clip/e.wav", head + b"data" + len(samples).to_bytes(4, "little") + samples)
 
 
 def make_run(place: Path) -> None:
     """A run and a shard, as small as they can be."""
     dataset = open_dataset(write_layout(place / "data"))
-    recipe = with_settings(get_recipe("motion-blocks.meanstd"), {"fit.epochs": 2, "parts.0.encoder": SMALL, "parts.0.options.hidden": 4})
+    recipe = with_settings(
+        get_recipe("motion-blocks.meanstd"), {"fit.epochs": 2, "parts.0.encoder": SMALL, "parts.0.options.hidden": 4}
+    )
     store = Store(place / "store")
     extract(dataset.clips, features(part.feature for part in recipe.parts), store, workers=0)
     run = train(dataset, recipe, store, place / "runs")

@@ -38,6 +38,7 @@ The house, in the order of the river (a module imports only from those above it)
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,9 @@ if TYPE_CHECKING:
     from mimetic.scores import pearson as pearson
     from mimetic.store import Store as Store
     from mimetic.training import train as train
+
+for _name, _value in (("HF_HUB_DISABLE_TELEMETRY", "1"), ("RAY_USAGE_STATS_ENABLED", "0"), ("DO_NOT_TRACK", "1")):
+    os.environ.setdefault(_name, _value)  # before what we use is imported: it reads them then
 
 __version__ = version("mimetic")
 
