@@ -9,7 +9,6 @@ Figures are of this process, after a first round that loads everything.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
@@ -20,7 +19,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from clips import write_clip
-
 from mimetic.extraction import SHARD, extract
 from mimetic.features import LIGHT, features
 from mimetic.records import Clip
@@ -32,7 +30,7 @@ def figures(place: Path) -> dict[str, int]:
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {
         "memory, MB": int(status["VmRSS"].split()[0]) >> 10,
-        "handles": len(os.listdir("/proc/self/fd")),
+        "handles": sum(1 for _ in Path("/proc/self/fd").iterdir()),
         "threads": int(status["Threads"]),
         "temporary files": sum(1 for _ in place.iterdir()),
     }

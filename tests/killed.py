@@ -229,7 +229,7 @@ def main() -> None:
             found[job] = {"chosen": kills(job, place, told.points)}
             if told.random:
                 found[job]["random"] = at_random(job, place, told.random, seed=len(job))
-    print(json.dumps(found, indent=1))
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

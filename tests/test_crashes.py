@@ -75,7 +75,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_job_goes_on(layout: Pat
     place = tmp_path / "store"
     assert limited(lambda: extract(clips, WANTED, Store(place), workers=0), size) == 3
     assert all(path.stat().st_size > size for path in place.rglob("*.arrow"))
-    assert not [path for path in place.rglob("*.part")]
+    assert not list(place.rglob("*.part"))
     extract(clips, WANTED, Store(place), workers=0)
     assert contents(place) == contents(tmp_path / "whole")
 
@@ -85,7 +85,7 @@ def test_what_was_there_stays_when_the_disk_is_full(tmp_path: Path) -> None:
     write_atomically(path, b"old")
     assert limited(lambda: write_atomically(path, bytes(10_000)), 1_000) == 3
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_place_that_cannot_be_written_is_told_before_any_work(

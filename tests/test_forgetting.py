@@ -15,9 +15,9 @@ from mimetic.datasets import open_dataset
 from mimetic.extraction import extract
 from mimetic.features import features
 from mimetic.forgetting import clips_of_person, forget
-from mimetic.records import UsageError
 from mimetic.recipes import get_recipe
 from mimetic.recipes.settings import with_settings
+from mimetic.records import UsageError
 from mimetic.runs import Run
 from mimetic.soundness import DAMAGED
 from mimetic.store import Store
@@ -76,7 +76,8 @@ def test_no_score_of_a_forgotten_clip_is_left_in_a_run_and_its_weights_are_named
     left = everything(root / "runs")
     assert score not in left
     assert GONE.encode() not in left
-    assert len(done.trained) == 1 and "weights were trained on 00001" in done.trained[0]
+    (trained,) = done.trained
+    assert "weights were trained on 00001" in trained
     after = Run(path).outcome
     assert after.clips == tuple(clip for clip in outcome.clips if clip != GONE)
     np.testing.assert_array_equal(after.predicted[0], outcome.predicted[0])

@@ -206,10 +206,10 @@ def spin(item: int) -> str:
 
 
 def test_an_outcome_whose_offsets_point_anywhere_is_refused(tmp_path: Path) -> None:
+    import shutil
+
     from mimetic.records import BadRun
     from mimetic.runs import Run
-
-    import shutil
 
     shutil.copytree(CORPUS / "run", tmp_path / "run")
     path = tmp_path / "run" / "scores.arrow"
@@ -217,7 +217,7 @@ def test_an_outcome_whose_offsets_point_anywhere_is_refused(tmp_path: Path) -> N
     at = whole.index(struct.pack("<3i", 0, 5, 10))  # where each clip's id begins
     path.write_bytes(whole[: at + 4] + struct.pack("<i", 1 << 30) + whole[at + 8 :])
     with pytest.raises(BadRun, match=r"scores\.arrow is missing or damaged"):
-        Run(tmp_path / "run").outcome
+        assert Run(tmp_path / "run").outcome
 
 
 @pytest.mark.parametrize("nested", ["[" * 100_000, '{"a":' * 100_000])
