@@ -208,3 +208,12 @@ def test_a_detectors_model_is_signed_by_what_is_in_its_file(tmp_path: Path) -> N
     second.write_bytes(b"others.")
     assert one.identity != two.identity
     assert not one.matches(two.identity)
+
+
+def test_a_reason_or_a_source_that_was_changed_is_named_before_any_value_is_read(shard: Path) -> None:
+    whole = shard.read_bytes()
+    at = whole.index(b"no sound track")
+    shard.write_bytes(whole[:at] + b"so" + whole[at + 2 :])
+    os.utime(shard, ns=(0, 10**18))
+    with pytest.raises(StoreError, match="index is not as it was written"):
+        Shard(shard)

@@ -2,7 +2,7 @@
 
 A shard is written anew without the rows, so that their bytes are nowhere in it; a run's scores likewise; records of
 what an encoder learned from lose the id. What was made in passing (inputs prepared for tuning, files half-written,
-shards set aside) goes whole, since it can be made again. Then everything below the place is searched for the ids and for
+shards set aside) goes whole, since it can be made again. Then all below the place is searched for the ids and for
 the fingerprints of what their rows were made from: files that still hold one are named, and left, since they are yours.
 
 What no program can undo is said too: weights that were trained on the clip.
