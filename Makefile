@@ -7,7 +7,7 @@ OUT ?= mimetic-demo
 QUICK := "not slow and not browser"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench docs format release constraints clean
+.PHONY: help demo test test-all check audit fuzz crash bench docs format release constraints clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,7 +25,23 @@ check: .venv/dev  ## format, lint, types, tests with warnings as errors
 	$(BIN)/ruff format --check src tests benchmarks tools examples
 	$(BIN)/ruff check src tests benchmarks tools examples
 	$(BIN)/mypy
+	$(BIN)/python tools/dependencies.py
 	$(BIN)/python -m pytest -q -m $(QUICK)
+
+audit: .venv/dev  ## known vulnerabilities of what is installed (needs a network)
+	$(PIP) pip-audit
+	$(BIN)/pip-audit --skip-editable
+
+MINUTES ?= 5
+
+fuzz: .venv/dev  ## every parser, MINUTES each, guided by coverage; what it finds is kept in .fuzz/
+	$(PIP) atheris
+	for target in $$(ls tests/corpus); do \
+	  $(BIN)/python tools/fuzz.py $$target -max_total_time=$$(( $(MINUTES) * 60 )) || exit 1; done
+
+crash: .venv/dev  ## kills every job at every touch of the disk, and at random; and files made to harm (half an hour)
+	$(BIN)/python tests/killed.py --points 0 --random 100
+	$(BIN)/python tests/hostile.py --count 20000
 
 bench: .venv/dev  ## the benchmarks that need nothing but this machine, into results/
 	$(BIN)/python benchmarks/memory.py --out results

@@ -101,9 +101,9 @@ def test_a_pickle_that_wants_to_run_something_is_refused_by_name_and_runs_nothin
 def test_code_inside_a_tensor_s_storage_is_not_run(tmp_path: Path) -> None:
     inner = pickle.dumps(Runs(os.system, f"touch {tmp_path / 'proof'}"))
     outer = pickle.dumps(Runs(torch.storage._load_from_bytes, inner))
-    with pytest.raises(ClipError, match="holds more than tensors"):
+    with pytest.raises(ClipError, match="no file that torch"):
         read_pickle(outer)
-    with pytest.raises(ClipError, match="holds more than tensors"):
+    with pytest.raises(ClipError, match="wants to run"):
         read_pickle(torch_saved({"x": Runs(os.system, f"touch {tmp_path / 'proof'}")}))
     assert not list(tmp_path.iterdir())
 

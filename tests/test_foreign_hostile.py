@@ -168,6 +168,51 @@ def test_a_small_file_does_not_unfold_without_end(data: bytes, told: str) -> Non
         as_sheet(read(data))
 
 
+def in_a_storages_place(key: bytes) -> bytes:
+    return b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\n" + key + b"X\x03\x00\x00\x00cpuK\x01tQ."
+
+
+def legacy(program: bytes, keys: bytes = b"\x80\x02].") -> bytes:
+    """Write a file as torch before 1.6 did."""
+    head = b"".join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
+    return head + program + keys
+
+
+ENDLESS = pickle.dumps(nested_pairs(60), 2)[2:-1]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"\x80\x02}" + ENDLESS + b"K\x01s.",
+        b"\x80\x02}(" + ENDLESS + b"K\x01u.",
+        b"\x80\x02" + ORDERED + b"](" + ENDLESS + b"K\x01\x86e\x85R.",
+        b"\x80\x02ccollections\nCounter\n](" + ENDLESS + b"e\x85R.",
+        b"\x80\x02c__builtin__\nset\n](" + ENDLESS + b"e\x85R.",
+        in_a_storages_place(ENDLESS),
+        in_a_storages_place(b"X\x01\x00\x00\x000").replace(
+            b"K\x01t", b"\x8a\x06" + (1 << 42).to_bytes(6, "little") + b"t"
+        ),
+    ],
+)
+def test_no_torch_file_keeps_torchs_own_loader_busy(program: bytes) -> None:
+    for data in (
+        rewritten(torch_saved({}), program),
+        legacy(program),
+        legacy(b"\x80\x02}.", b"\x80\x02](" + ENDLESS + b"e."),
+    ):
+        with little_memory(), pytest.raises(ClipError):
+            read(data)
+
+
+def test_an_archive_with_two_members_of_a_name_is_refused() -> None:
+    data = io.BytesIO(torch_saved(torch.ones(3)))
+    with zipfile.ZipFile(data, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("archive/data.pkl", b"\x80\x02}.")
+    with pytest.raises(ClipError, match="two members of one name"):
+        read(data.getvalue())
+
+
 def test_more_lists_than_anybody_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST > 5_000_000  # all rows of the challenge in one file of lists
     monkeypatch.setattr("mimetic.foreign.pickles.machine.MOST", 1_000)

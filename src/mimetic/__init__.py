@@ -11,7 +11,7 @@ The house, in the order of the river (a module imports only from those above it)
     sheets foreign sources                               what others made, and where it lies
     features encoders fusions                            views become tracks, vectors, scores: open tables
     licences                                             what has to be accepted
-    spools store stocktaking                             tracks on disk
+    spools soundness store stocktaking                   tracks on disk
     reading assembling computing conveying shards        clips through decoders and models
     cluster engines                                      on other machines; here or there
     splits sharing batches datasets introducing          who trains; what clips share; tensors; who is in it
@@ -22,6 +22,7 @@ The house, in the order of the river (a module imports only from those above it)
     journal tracking planning                            epochs, for those who follow; what extraction will cost
     training finetuning                                  the loop; the loop for extractors themselves
     submission ledger                                    the challenge's file
+    forgetting                                           every trace of a clip removed
     evaluation comparing ablation cutting slicing        runs become numbers; side by side; by kinds of clips
     modalities ridge pooling stacking                    clips as arrays; lines through them; many models as one
     fitting auto sentences automatic                     recipes on arrays; all that the data allow, mixed; as a run
@@ -43,6 +44,7 @@ The house, in the order of the river (a module imports only from those above it)
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -66,6 +68,9 @@ if TYPE_CHECKING:
     from mimetic.scores import pearson as pearson
     from mimetic.store import Store as Store
     from mimetic.training import train as train
+
+for _name, _value in (("HF_HUB_DISABLE_TELEMETRY", "1"), ("RAY_USAGE_STATS_ENABLED", "0"), ("DO_NOT_TRACK", "1")):
+    os.environ.setdefault(_name, _value)  # before what we use is imported: it reads them then
 
 __version__ = version("mimetic")
 

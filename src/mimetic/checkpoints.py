@@ -128,7 +128,7 @@ def read_config(folder: Path) -> Json:
         return {}
     try:
         config: Json = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{folder}/config.json cannot be read ({error})", remedy="Fetch the checkpoint again."
         ) from None

@@ -51,6 +51,7 @@ for command in (
     using.predict,
     using.submit,
     using.check,
+    keeping.forget,
     serving.serve,
 ):
     app.command(command.__name__.rstrip("_"))(command)

@@ -215,7 +215,7 @@ class MultimodalRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         try:
             content = json.loads((place / CONFIG).read_text("utf-8"))
             found = content["format"] if "parameters" in content else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             found = None
         if found != FORMAT:
             raise BadRun(f"{place} is no saved MultimodalRegressor", remedy="Give a folder that save() wrote.")

@@ -19,6 +19,7 @@ from mimetic.licences import check_licences
 from mimetic.media import fingerprint
 from mimetic.records import Clip, ClipError, Json, UsageError
 from mimetic.shards import Task
+from mimetic.stocktaking import mend
 from mimetic.store import Shard, Store, StoredFeature, digest, write_atomically
 from mimetic.tuned import NAME as TUNED
 from mimetic.words import find_words
@@ -38,12 +39,16 @@ LIMIT = 900.0
 
 @dataclass(slots=True)
 class Summary:
-    """What an extraction did for one feature; ``failures`` are ``(clip, reason)`` over all its clips."""
+    """What an extraction did for one feature.
+
+    ``failures`` are ``(clip, reason)`` over all its clips, ``damaged`` says which shards were damaged and made again.
+    """
 
     clips: int = 0
     frames: int = 0
     seconds: float = 0.0
     failures: list[tuple[str, str]] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
     def as_json(self) -> Json:
         """Give the summary as ``--json`` prints it."""
@@ -53,6 +58,7 @@ class Summary:
             "frames": self.frames,
             "seconds": round(self.seconds, 3),
             "failures": failures,
+            "damaged": self.damaged,
         }
 
 
@@ -61,9 +67,19 @@ def source_of(clip: Clip, view: str, view_options: Mapping[str, object]) -> str:
     if view == "words":
         return _hash(clip.text) if clip.text is not None else _fingerprint(find_words(clip))
     if view == "faces" and view_options.get("detector") == "given":
-        crops = sorted(clip.faces.iterdir()) if clip.faces and clip.faces.is_dir() else []
-        return _hash("\n".join(f"{crop.name} {crop.stat().st_size}" for crop in crops))
+        return _crops(clip.faces)
     return _fingerprint(clip.path)
+
+
+def _crops(folder: Path | None) -> str:
+    """Cover every crop's name and size, and the bytes of the first, the middle and the last.
+
+    To read them all would take minutes of every start; other crops of the same sizes in between go unseen.
+    """
+    crops = sorted(crop for crop in folder.iterdir() if crop.is_file()) if folder and folder.is_dir() else []
+    read = dict.fromkeys((crops[0], crops[len(crops) // 2], crops[-1])) if crops else {}
+    names = [f"{crop.name} {crop.stat().st_size}" for crop in crops]
+    return _hash("\n".join([*names, *(_fingerprint(crop) for crop in read)]))
 
 
 def _hash(text: str) -> str:
@@ -125,13 +141,15 @@ def extract(
         if the store holds features of other clips that have the same ids, or a licence has not been accepted.
     MissingWeights
         if a model's files are not to be had.
+    StoreError
+        if imported features are damaged.
     """
+    summaries = {feature.key: Summary(damaged=mend(store, feature.key)) for feature in features}
     tasks = _tasks(clips, features, store, share=share, retry=retry)
     clips = [clip for place, clip in enumerate(clips) if _is_ours(place // SHARD, share)]
     _check(tasks, accepted)
     for wanted in _features_of(tasks):
         _remember(wanted, store)
-    summaries = {feature.key: Summary() for feature in features}
     done, total = 0, sum(len(task.clips) for task in tasks)
     progress(done, total)
     for finished in work(tasks, store, engine=engine, workers=workers, device=device, limit=limit):

@@ -179,7 +179,7 @@ def _read(path: Path, size: int) -> Image8 | None:
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
-    except OSError:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow says of broken files
         return None
 
 

@@ -70,10 +70,8 @@ def _read(path: Path) -> Underway | None:
     try:
         lines = path.read_text("utf-8").splitlines(keepends=True)
         age = max(0.0, time.time() - path.stat().st_mtime)
-    except OSError:  # it has just been finished
+        head, *history = [dict(json.loads(line)) for line in lines if line.endswith("\n")]
+        recipe, seed, epochs = str(head["recipe"]), int(head["seed"]), int(head["epochs"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # it has just been finished, or is no journal
         return None
-    known = [json.loads(line) for line in lines if line.endswith("\n")]
-    if not known:
-        return None
-    head, *history = known
-    return Underway(recipe=head["recipe"], seed=head["seed"], epochs=head["epochs"], history=tuple(history), age=age)
+    return Underway(recipe=recipe, seed=seed, epochs=epochs, history=tuple(history), age=age)

@@ -50,7 +50,7 @@ class Ledger:
         try:
             lines = json.loads(self._path.read_text("utf-8")) if self._path.is_file() else []
             self._entries = {line["sha256"]: Submission(**line) for line in lines}
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             remedy = "Mend it, or move it away: it counts the tries."
             raise BadData(f"{self._path} cannot be read ({error})", remedy=remedy) from None
 

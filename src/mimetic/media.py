@@ -42,6 +42,12 @@ MEDIA_SUFFIXES = frozenset({
 PATIENCE = 200
 """Bad packets in a row after which a stream is given up."""
 
+PIXELS = 1 << 28
+"""Pixels of the largest picture that is decoded: 16,384 by 16,384, twice what any camera takes."""
+
+LONGEST = 6 * 3600.0
+"""Seconds of a stream after which the rest is left: a file of a few kilobytes can claim years."""
+
 EDGE = 64 << 10
 """Bytes at either end of a file that its fingerprint covers."""
 
@@ -142,6 +148,9 @@ class Media:
         tracks = self._tracks(tuple(dict.fromkeys(rates)), sound)
         for packet in self._packets(tracks):
             yield from tracks[packet.stream_index].take(packet)
+            if (long := tracks[packet.stream_index]).sink.seconds > LONGEST:
+                self.warnings.append(f"{long.noun} is left after {LONGEST / 3600:g} hours")
+                break
         for track in tracks.values():
             yield from track.finish()
             self._conclude(track)
@@ -167,6 +176,7 @@ class Media:
                 stream.discard = Discard.all
             elif stream.codec_context is not None:
                 stream.codec_context.thread_count = self._threads
+                stream.codec_context.options = {"max_pixels": str(PIXELS)}
         failures = 0
         while failures < PATIENCE:
             try:

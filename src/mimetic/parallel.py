@@ -17,12 +17,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+ROOM = 4 << 30
+"""Bytes that a worker with a limit may ask for beyond what it holds when it starts: what asks for more is refused."""
+
 _WALL_PER_CPU = 10.0  # an item may sleep or wait; one that does nothing at all for so long hangs
 
 
@@ -97,7 +101,7 @@ class Crew:
     makes
         what builds each worker's function; pickled on the way there.
     limit
-        processor seconds that one item may take; 0 for no limit.
+        processor seconds that one item may take; 0 for no limit, neither of time nor of memory.
     """
 
     def __init__(self, makes: Sequence[Make], *, limit: float = 0.0) -> None:
@@ -228,6 +232,7 @@ def _serve(pipe: Connection, make: Make, limit: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     try:
         work = make()
+        _bound(limit)
         while True:
             item = pipe.recv()
             _allow(limit)
@@ -250,6 +255,17 @@ def _allow(limit: float) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(used.ru_utime + used.ru_stime + limit) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _bound(limit: float) -> None:
+    """Let this process, as it is before its first item, grow by ``ROOM`` and no more, where the kernel can hold it."""
+    status = Path("/proc/self/status")
+    if not limit or not status.is_file():
+        return
+    import resource
+
+    held = next(int(line.split()[1]) << 10 for line in status.read_text().splitlines() if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (held + ROOM, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 @contextmanager

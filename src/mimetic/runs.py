@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +40,7 @@ from mimetic.network import Network
 from mimetic.recipes import Recipe, as_json, from_json
 from mimetic.records import BadRun, Json
 from mimetic.splits import ALL
+from mimetic.store import whole
 
 FORMAT = 1
 _ALWAYS = ("recipe", "signature", "system", "seed", "targets", "features", "data", "split", "best_epoch")
@@ -64,13 +65,19 @@ class Outcome:
 
     def part(self, name: str) -> Outcome:
         """Give the clips of one part."""
-        rows = [i for i, part in enumerate(self.parts) if part == name]
+        return self._of([i for i, part in enumerate(self.parts) if part == name])
+
+    def without(self, clips: Collection[str]) -> Outcome:
+        """Give all clips but some."""
+        return self._of([i for i, clip in enumerate(self.clips) if clip not in clips])
+
+    def _of(self, rows: Sequence[int]) -> Outcome:
         return Outcome(
             clips=tuple(self.clips[i] for i in rows),
             parts=tuple(self.parts[i] for i in rows),
-            true=self.true[rows],
-            predicted=self.predicted[rows],
-            presence=self.presence[rows],
+            true=self.true[list(rows)],
+            predicted=self.predicted[list(rows)],
+            presence=self.presence[list(rows)],
         )
 
 
@@ -96,7 +103,7 @@ class Run:
             found = self.config["format"]
             if found == FORMAT and (lacking := [name for name in _ALWAYS if name not in self.config]):
                 raise KeyError(lacking[0])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             remedy = "Give a folder that `mimetic train` made; it has a config.json."
             raise BadRun(f"{self.path} is no run", remedy=remedy) from None
         if found != FORMAT:
@@ -164,6 +171,7 @@ class Run:
         """What it says of every clip of its data set."""
         with self.whole(SCORES) as path, pa.OSFile(str(path)) as file:
             table = pa.ipc.open_file(file).read_all()
+            table.validate(full=True)  # what a made-up offset points to is not ours to read
             return Outcome(
                 clips=tuple(table["clip"].to_pylist()),
                 parts=tuple(table["part"].to_pylist()),
@@ -278,6 +286,13 @@ def write_run(
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return Run(path)
+
+
+def rewrite_outcome(run: Run, outcome: Outcome) -> None:
+    """Put another outcome in a run's place: that of fewer clips, when some are to be forgotten."""
+    with whole(run.path / SCORES) as beside:
+        _write_outcome(beside, outcome)
+    run.__dict__.pop("outcome", None)  # what was read before
 
 
 def _versions() -> dict[str, str]:

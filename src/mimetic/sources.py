@@ -130,7 +130,7 @@ class _Archive(_Files):
         super().__init__()
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
             raise BadData(f"{path} is no zip ({error})", remedy="Fetch it again.") from None
 
     def __exit__(self, *_: object) -> None:
@@ -145,7 +145,7 @@ class _Archive(_Files):
         try:
             with self._zip.open(name) as member:
                 data = member.read(LARGEST + 1)
-        except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError, EOFError) as error:
             raise ClipError(f"cannot be read ({error})") from None
         if len(data) > LARGEST:
             raise ClipError(f"is larger than {LARGEST >> 20} MB")

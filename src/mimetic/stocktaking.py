@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mimetic.records import Json, StoreError, UsageError
-from mimetic.store import SUFFIX, Shard, Store, StoredFeature, whole
+from mimetic.soundness import set_aside
+from mimetic.store import SUFFIX, DamagedShard, Shard, Store, StoredFeature, damaged, whole
 from mimetic.tuned import NAME as TUNED
 
 Progress = Callable[[int, int], None]
@@ -75,11 +76,53 @@ def verify(store: Store, *, progress: Progress = lambda _done, _total: None) -> 
     return faults
 
 
+def mend(store: Store, key: str, *, imported: bool = False) -> list[str]:
+    """Set a feature's damaged shards aside, so that they are made again; every byte that is kept is looked at.
+
+    Parameters
+    ----------
+    imported
+        whether what was imported may be set aside too, since whoever asks brings it again.
+
+    Raises
+    ------
+    StoreError
+        for imported features that are damaged: extraction would put others in their place.
+    """
+    found = [(path, fault) for path in sorted(store.folder(key).glob(f"*{SUFFIX}")) for fault in _damage(path)]
+    if found and not imported and _is_imported(store, key):
+        raise StoreError(found[0][1], remedy="Import it again.")
+    for path, _ in found:
+        set_aside(path)
+    if found:
+        store.refresh()
+    return [fault for _, fault in found]
+
+
+def _damage(path: Path) -> Iterator[str]:
+    try:
+        if not Shard(path).sound:
+            yield f"the shard {path} is damaged (its bytes are not those that were written)"
+    except DamagedShard as error:
+        if path.exists():  # else a writer beside has replaced it
+            yield error.message
+
+
+def _is_imported(store: Store, key: str) -> bool:
+    """Tell whether a shard that can be opened says that others made it."""
+    for path in sorted(store.folder(key).glob(f"*{SUFFIX}")):
+        try:
+            if "made" in Shard(path).identity:
+                return True
+        except DamagedShard:
+            continue
+    return False
+
+
 def _faults(path: Path) -> Iterator[str]:
     try:
         if not Shard(path).verify():
-            again = "delete it, and the `mimetic extract` that made it makes it again"
-            yield f"{path}: its bytes are not those that were written; {again}"
+            yield str(damaged(path, "its bytes are not those that were written"))
     except StoreError as error:
         yield str(error)
 

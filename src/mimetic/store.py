@@ -30,6 +30,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mimetic.records import Json, StoreError, Track
+from mimetic.soundness import Bytes, checksums
 from mimetic.spools import Spool, joined
 
 FORMAT = 2
@@ -102,7 +103,7 @@ def write_shard(folder: Path, index: int, identity: Json, rows: Sequence[Row], d
     with whole(path) as beside, pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for lines in _batches(rows, layout):
             batch = layout.batch(lines).replace_schema_metadata(schema.metadata)
-            writer.write_batch(batch, {"checksum": _checksum(batch)})
+            writer.write_batch(batch, checksums(batch))
     return path
 
 
@@ -188,33 +189,33 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("mimetic", "numpy", "scipy", "av", "torch", "transformers")}
 
 
-def _checksum(table: pa.RecordBatch) -> str:
-    state = hashlib.blake2b(digest_size=16)
-    for column in table.columns:
-        for buffer in column.buffers():
-            if buffer is not None:
-                state.update(buffer)
-    return state.hexdigest()
-
-
 # ---------------------------------------------------------------------------------------------- reading
 
 
+class DamagedShard(StoreError):
+    """A shard is not as it was written."""
+
+
+def damaged(path: Path, why: str) -> DamagedShard:
+    """Say which shard is damaged, and what makes it again."""
+    remedy = "`mimetic extract`, or of imported features `mimetic import`, sets it aside and makes it again."
+    return DamagedShard(f"the shard {path} is damaged ({why})", remedy=remedy)
+
+
 class Shard:
-    """A finished file, mapped into memory."""
+    """A finished file, mapped into memory. What is not as it was written is never given."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            self._batches = [self._reader.get_batch(i) for i in range(self._reader.num_record_batches)]
-            self.head: Json = json.loads(self._reader.schema.metadata[b"mimetic"])
+            self._bytes = Bytes(path)
+            self._batches = self._bytes.batches
+            self.head: Json = json.loads(self._bytes.schema.metadata[b"mimetic"])
             lines = [
                 (b, i, clip) for b, of in enumerate(self._batches) for i, clip in enumerate(of["clip"].to_pylist())
             ]
-        except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
-            remedy = "Delete it and run `mimetic extract` again."
-            raise StoreError(f"the shard {path} is damaged ({str(error).splitlines()[0]})", remedy=remedy) from None
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise damaged(path, str(error).partition("\n")[0]) from None
         if self.head.get("format") != FORMAT:
             remedy = "Delete it and run `mimetic extract` again."
             told = f"the shard {path} has format {self.head.get('format')}, this version reads {FORMAT}"
@@ -236,9 +237,12 @@ class Shard:
 
     def verify(self) -> bool:
         """Tell whether every byte is as it was written."""
-        numbers = range(self._reader.num_record_batches)
-        pairs = [self._reader.get_batch_with_custom_metadata(i) for i in numbers]
-        return all(_checksum(pair.batch).encode() == pair.custom_metadata[b"checksum"] for pair in pairs)
+        return self._bytes.verify()
+
+    @property
+    def sound(self) -> bool:
+        """Whether every byte is as it was written; what this process knows already is not read again."""
+        return all(self._bytes.sound(number) for number in range(len(self._batches)))
 
     @cached_property
     def _offsets(self) -> list[NDArray[np.int32]]:
@@ -273,10 +277,18 @@ class Shard:
         )
 
     def track(self, clip: str) -> Track:
-        """Give a clip's track: its values are a view of the mapped file, but for those that span several batches."""
+        """Give a clip's track: its values are a view of the mapped file, but for those that span several batches.
+
+        Raises
+        ------
+        StoreError
+            if the bytes are not those that were written; they are looked at once.
+        """
         return joined([self._piece(batch, line, clip) for batch, line in self._lines[clip]])
 
     def _piece(self, batch: int, line: int, clip: str) -> Track:
+        if not self._bytes.sound(batch):
+            raise damaged(self.path, "its bytes are not those that were written")
         start, stop = int(self._offsets[batch][line]), int(self._offsets[batch][line + 1])
         columns = self._batches[batch]
         notes = {
@@ -298,8 +310,7 @@ class StoredFeature(Mapping[str, Track]):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        paths = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-        self.shards = [Shard(path) for path in paths]
+        self.shards = _open_all(folder)
         self._newest = {clip: shard for shard in self.shards for clip in shard.clips}
 
     def __getitem__(self, clip: str) -> Track:
@@ -326,6 +337,17 @@ class StoredFeature(Mapping[str, Track]):
     def length(self, clip: str) -> int:
         """Count the rows of the clip's track."""
         return self._newest[clip].length(clip)
+
+
+def _open_all(folder: Path) -> list[Shard]:
+    """Open a folder's shards, the newest last; one that a writer has replaced meanwhile is looked for again."""
+    while True:
+        paths = list(folder.glob(f"*{SUFFIX}"))
+        try:
+            return [Shard(path) for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+        except (FileNotFoundError, DamagedShard):
+            if all(path.exists() for path in paths):
+                raise
 
 
 class Store:

@@ -76,5 +76,5 @@ def read_tuned(folder: Path) -> Tuned | None:
         told = json.loads(path.read_text("utf-8"))
         del told["format"]
         return Tuned(**told)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadData(f"{path} cannot be read ({error})", remedy="Tune the encoder anew.") from None

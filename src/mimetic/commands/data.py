@@ -125,6 +125,7 @@ def extract(
         rows = [(k, s.clips, s.frames, f"{s.seconds:.1f}", len(s.failures)) for k, s in summaries.items()]
         console.print_table(["extractor", "clips", "rows", "CPU s", "fell short"], rows, title=f"store {place.path}")
         console.print_lines(*(f"{clip}  {calls.by_reason(reasons)}" for clip, reasons in sorted(short.items())))
+        console.print_lines(*(f"{fault}; it was made again" for s in summaries.values() for fault in s.damaged))
     if short:
         raise typer.Exit(FELL_SHORT)
 

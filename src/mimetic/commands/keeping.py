@@ -1,4 +1,4 @@
-"""Commands that look after a store."""
+"""Commands that look after what is kept: stores, and what they know of people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import FELL_SHORT, AsJson
+from mimetic.commands.arguments import FELL_SHORT, AsJson, DataBeside
 
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="A folder of features.", show_default=False)]
 
@@ -69,3 +69,34 @@ def merge(
         console.print_json({"store": str(into), "features": [holding.as_json() for holding in holdings]})
     else:
         console.print_holdings(holdings)
+
+
+def forget(
+    places: Annotated[list[Path], typer.Argument(metavar="STORE|RUN...", help="What to empty.", show_default=False)],
+    clip: Annotated[list[str], typer.Option(help="A clip's id; several allowed.")] = [],  # noqa: B006 - typer's way
+    person: Annotated[str, typer.Option(help="All clips of a person; needs --data.")] = "",
+    data: DataBeside = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove every trace of a clip or a person; say what no program can undo."""
+    from mimetic import console
+    from mimetic.datasets import open_dataset
+    from mimetic.forgetting import clips_of_person
+    from mimetic.forgetting import forget as empty
+    from mimetic.records import UsageError
+
+    if bool(clip) == bool(person) or (person and data is None):
+        raise UsageError("it is not clear what to forget", remedy="Give --clip ID, or --person ID with --data DATA.")
+    clips = frozenset(clip) if data is None or clip else clips_of_person(open_dataset(data), person)
+    done = {str(place): empty(place, clips) for place in places}
+    if as_json:
+        console.print_json({"clips": sorted(clips), "places": {name: of.as_json() for name, of in done.items()}})
+    for name, of in () if as_json else done.items():
+        console.print_lines(
+            f"{name}: {sum(of.rows.values())} rows removed",
+            *(f"removed whole: {path}" for path in of.removed),
+            *(f"not to be undone: {told}" for told in of.trained),
+            *(f"still names it, and is left to you: {path}" for path in of.named),
+        )
+    if any(of.trained or of.named for of in done.values()):
+        raise typer.Exit(FELL_SHORT)

@@ -94,7 +94,7 @@ def open_description(path: Path) -> Dataset:
         columns = dict(told["columns"])
         targets = tuple(map(str, columns.pop("targets")))
         unreadable = str(told.get("unreadable", REFUSED))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         remedy = 'It needs table = "FILE.csv" and [columns] with targets = [...]; `mimetic init` writes one.'
         raise BadData(f"{place} describes no data set ({error})", remedy=remedy) from None
     if unreadable not in (MISSING, REFUSED):
@@ -182,13 +182,13 @@ def _said(rows: Rows, name: str | None) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> tuple[list[str], Rows]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        try:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
             rows = [(reader.line_num, _cells(row, f"{path}, line {reader.line_num}")) for row in reader]
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise BadData(f"{path} is no CSV ({error})", remedy="Save it as CSV in UTF-8.") from None
-        header = list(reader.fieldnames or ())
+            header = list(reader.fieldnames or ())
+    except (OSError, csv.Error, ValueError) as error:
+        raise BadData(f"{path} is no CSV ({error})", remedy="Save it as CSV in UTF-8.") from None
     if len(set(header)) < len(header):
         raise BadData(f"{path} has two columns of one name", remedy=f"Its columns: {', '.join(header)}.")
     if not rows:

@@ -99,13 +99,19 @@ class Feature:
             "extractor": self.name,
             "options": told,
             "view": self.entry.view,
-            "view_options": dict(self.view_options),
+            "view_options": self._signed_view(),
             "model": weigh(self.checkpoint) if own else self.entry.model,
             "revision": None if own else self.entry.revision,
             "dim": self.dim,
             "rate": self.rate,
             "dtype": self.dtype,
         }
+
+    def _signed_view(self) -> Json:
+        """Give the view's options, the detector's model by what is in its file."""
+        model = self.view_options.get("detector_model")
+        signed = weigh(Path(model)) if model and Path(model).is_file() else model
+        return {**self.view_options, **({"detector_model": signed} if model else {})}
 
     def matches(self, identity: Mapping[str, Any]) -> bool:
         """Tell whether stored rows are this feature's.
@@ -128,7 +134,7 @@ class Feature:
             "extractor": self.name,
             "options": told,
             "view": self.entry.view,
-            "view_options": dict(self.view_options),
+            "view_options": self._signed_view(),
             "revision": None,
         }
 

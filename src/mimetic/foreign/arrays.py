@@ -55,7 +55,7 @@ def read_npz(data: bytes) -> dict[str, NDArray[Any]]:
             if sum(member.file_size for member in members) > LARGEST:
                 raise ClipError(f"unfolds to more than {LARGEST >> 20} MB")
             return {member.filename.removesuffix(".npy"): read_npy(archive.read(member)) for member in members}
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
         raise ClipError(f"is no archive of arrays ({error})") from None
 
 

@@ -18,6 +18,7 @@ from mimetic.records import BadData, Clip, ClipError, Json, Track, UnknownName, 
 from mimetic.sheets import Sheet, as_sheet
 from mimetic.sources import Source, open_source
 from mimetic.spools import HELD, Spool
+from mimetic.stocktaking import mend
 from mimetic.store import Row, Store, StoredFeature, digest, write_shard
 
 MISSING = ("auto", "rows", "none")
@@ -106,6 +107,7 @@ def import_features(
         summary = Summary(strangers=strangers, absent=[clip.id for clip in clips if clip.id not in places])
         identity = {**wanted.identity, "made": {"imported": True, "rate": rate}}
         store.refresh()
+        mend(store, wanted.key, imported=True)
         stored = store[wanted.key] if wanted.key in store.keys() else None  # noqa: SIM118 - a Store is no dict
         job = _Job(source, places, wanted, rate, stored, identity, marks=marks)
         progress(0, len(clips))

@@ -21,7 +21,7 @@ def read_recipe(path: Path, table: Mapping[str, Recipe]) -> Recipe:
     """Read a recipe from TOML: the fields of ``Recipe``; ``base = "light"`` starts from one of the table."""
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no recipe ({error})", remedy="Write its fields as TOML.") from None
     base = content.pop("base", None)
     if base is not None and not isinstance(base, str):
