@@ -71,7 +71,7 @@ $(BIN)/python:
 	@touch $@
 
 .venv/dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[dev,face,sentence,speed,vad,asr,prosody,lora,web,docs]'
+	$(PIP) --editable '.[dev,face,sentence,speed,vad,asr,prosody,lora,sweep,scale,tensorboard,web,docs]'
 	@touch .venv/core $@
 
 .venv/release: $(BIN)/python pyproject.toml

@@ -19,7 +19,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 with atheris.instrument_imports(include=["mimetic", "zipfile", "json", "csv", "tomllib", "pickle"]):
     import hostile
-
     from mimetic.records import MimeticError
 
 
@@ -37,10 +36,8 @@ def main() -> None:
     def one(data: bytes) -> None:
         if not data:
             return
-        try:
+        with contextlib.suppress(MimeticError):
             hostile.TARGETS[target](_put(folder, names[data[0] % len(names)], data[1:]))
-        except MimeticError:
-            pass
 
     atheris.Setup([sys.argv[0], str(kept), "-timeout=10", "-rss_limit_mb=4096", *rest], one)
     atheris.Fuzz()

@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from clips import write_clip, write_layout  # noqa: E402
-
 from mimetic.datasets import open_dataset  # noqa: E402
 from mimetic.extraction import extract  # noqa: E402
 from mimetic.features import features  # noqa: E402
@@ -115,7 +114,7 @@ def make_clips(place: Path) -> None:
 
 
 def make_run(place: Path) -> None:
-    """A run and a shard, as small as they can be."""
+    """Write a run and a shard, as small as they can be."""
     dataset = open_dataset(write_layout(place / "data"))
     recipe = with_settings(
         get_recipe("motion-blocks.meanstd"), {"fit.epochs": 2, "parts.0.encoder": SMALL, "parts.0.options.hidden": 4}
