@@ -87,8 +87,8 @@ def page() -> tuple[str, list[str]]:
     head = (
         "# Dependencies\n\nMade by `python tools/dependencies.py --write` from pyproject.toml, CONTRIBUTING.md and the"
         " metadata of what is\ninstalled; `make check` compares them, offline. `make audit` asks for known"
-        " vulnerabilities, where a network is.\nThe tested set of versions is constraints.txt. Licences are those of the"
-        " packages; the licences of models and data\nare their own (`mimetic list extractors`).\n\n"
+        " vulnerabilities, where a network is.\nThe tested set of versions is constraints.txt. Licences are those of"
+        " the packages; the licences of models and data\nare their own (`mimetic list extractors`).\n\n"
         "| package | bounds | for | licence | reason |\n|---|---|---|---|---|\n"
     )
     return head + "\n".join(lines) + "\n", faults

@@ -8,6 +8,7 @@ libFuzzer's. Any error that is not one of ours is a fault, and so is what hangs,
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path

@@ -17,16 +17,16 @@ from typing import Any
 from mimetic.recipes.record import Fit, Part, Recipe, alone
 
 DEVIANCE = Fit(
-    epochs=20,
+    epochs=12,
     clips=512,
     rate=8e-3,
     decay=0.0,
-    penalty=2.5e-4,
+    penalty=6e-4,
     loss={"deviance": 1.0},
     schedule="cosine",
     warmup=1,
-    patience=20,
-    average=0.9,
+    patience=12,
+    average=0.97,
     raters=0.5,
 )
 
