@@ -19,8 +19,9 @@ import soxr
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from clips import write_clip
 from mimetic import pieces
-from mimetic.media import Media, fingerprint
+from mimetic.media import Media, fingerprint, open_container
 from mimetic.records import ClipError, Frames, Sound, UsageError
 
 CLOCK = Fraction(1, 90_000)
@@ -510,3 +511,14 @@ def test_cover_art_is_no_picture(shared_data: Path) -> None:
     heard = take(shared_data / "audio/silero_test.mp3", 5.0, sound=True)
     assert heard.reasons == {"frames": "no picture"}
     assert len(heard.sound) > 16_000
+
+
+@pytest.mark.parametrize("name", ["list.m3u8", "list.ffconcat", "list.mp4"])
+def test_a_playlist_is_no_clip(tmp_path: Path, name: str) -> None:
+    part = write_clip(tmp_path / "part.mp4", seconds=1.0)
+    path = tmp_path / name
+    concat = f"ffconcat version 1.0\nfile {part.name}\n"
+    hls = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{part}\n#EXT-X-ENDLIST\n"
+    path.write_text(concat if name.endswith("ffconcat") else hls)
+    with pytest.raises(ClipError, match=r"a playlist|cannot be opened"), open_container(path):
+        pass

@@ -42,6 +42,9 @@ MEDIA_SUFFIXES = frozenset({
 PATIENCE = 200
 """Bad packets in a row after which a stream is given up."""
 
+PLAYLISTS = frozenset({"hls", "applehttp", "concat", "dash", "imf"})
+"""FFmpeg's formats that name other files: whoever sends one could have any file of this machine read."""
+
 PIXELS = 1 << 28
 """Pixels of the largest picture that is decoded: 16,384 by 16,384, twice what any camera takes."""
 
@@ -213,9 +216,13 @@ def open_container(path: Path) -> InputContainer:
             raise ClipError("not a file" if path.exists() else "no such file")
         if not path.stat().st_size:
             raise ClipError("the file is empty")
-        return av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace")
+        container = av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise ClipError(f"cannot be opened: {words_of(error)}") from error
+    if PLAYLISTS.isdisjoint(container.format.name.split(",")):
+        return container
+    container.close()
+    raise ClipError("a playlist: it names other files, and is none")
 
 
 def find_stream(container: InputContainer, kind: type[S]) -> S | None:

@@ -23,9 +23,6 @@ from mimetic.records import Clip, ClipError, MimeticError, Words
 from mimetic.web.limits import PIXELS, UPLOAD_SECONDS
 from mimetic.words import read_words
 
-PLAYLISTS = frozenset({"hls", "applehttp", "concat", "dash", "imf"})
-"""FFmpeg's formats that name other files of this machine, which a stranger's must not."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
@@ -91,8 +88,6 @@ def inspect(clip: Clip) -> Facts:
     if clip.path is None:
         return Facts(seconds=None, has_picture=False, has_sound=False, words=words)
     with open_container(clip.path) as container:
-        if PLAYLISTS & set(container.format.name.split(",")):
-            raise ClipError("a playlist: it names other files, and is none")
         video, audio = find_stream(container, VideoStream), find_stream(container, AudioStream)
         if video is None and audio is None:
             raise ClipError("no picture and no sound in it")
