@@ -60,7 +60,7 @@ def test_a_bit_flipped_anywhere_is_named_or_changes_nothing(shard: Path) -> None
     whole, before = shard.read_bytes(), served(shard)
     draw = np.random.default_rng(1)
     named = 0
-    for place in range(0, len(whole), 5):  # `make crash` takes them all
+    for place in range(0, len(whole), 5):
         flipped = bytearray(whole)
         flipped[place] ^= 1 << int(draw.integers(8))
         shard.write_bytes(flipped)
