@@ -49,8 +49,8 @@ def ragged(*rows: int, rate: float = 5.0, dim: int = 3, confident: bool = False)
 
 
 CONTENT = {
-    "F1": "bd490174784b94492eef34099bbf86b4",
-    "gte.mlp": "aa14cfe1eea25b90430ce215a2e80e21",
+    "gte.lstm": "cc70722ed8f8c87f5e16e3384a6bbdba",
+    "wav2vec2-affect.bilstm": "27ddb3e469efe986fe84d5fd1f2e18f8",
     "taemi": "a33278fd6596e41fb89987e411a342ee",
     "light": "7ce4e898d7471674b27f1e72c47b92a4",
 }

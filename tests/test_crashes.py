@@ -131,7 +131,7 @@ def test_a_clock_that_jumps_changes_no_byte_and_repeats_no_work(
     before = contents(tmp_path)
     for shard in tmp_path.rglob("*.arrow"):
         os.utime(shard, (4e9, 4e9))  # written in the year 2096
-    monkeypatch.setattr("mimetic.extraction.write_shard", lambda *_, **__: pytest.fail("work was done again"))
+    monkeypatch.setattr("mimetic.shards.write_shard", lambda *_, **__: pytest.fail("work was done again"))
     monkeypatch.setattr("time.time", lambda: 0.0)
     extract(clips, WANTED, Store(tmp_path), workers=0)
     assert contents(tmp_path) == before

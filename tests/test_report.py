@@ -240,7 +240,11 @@ def test_the_worst_clip_is_the_one_with_the_largest_error(runs: list[Run], page:
     errors = (np.abs(true - predicted) / true.std(axis=0)).mean(axis=1)
     row = int(errors.argmax())
     expected = f"{fusion[0].clips[row]} {errors[row]:.2f} "
-    assert words(page).partition("Worst clips The")[2].partition("Joy")[2].strip().startswith(expected)
+    assert words(page).partition("The worst: label → prediction")[2].partition("Joy")[2].strip().startswith(expected)
+    shows = true.any(axis=1)
+    best = np.flatnonzero(shows)[errors[shows].argmin()]
+    expected = f"{fusion[0].clips[best]} {number(errors[best], 2)} "
+    assert words(page).partition("The best: label → prediction")[2].partition("Joy")[2].strip().startswith(expected)
 
 
 def test_clips_without_a_modality_are_counted(runs: list[Run], page: str) -> None:

@@ -88,3 +88,11 @@ def test_every_entry_of_the_list_leads_to_its_section(page: Page) -> None:
     for link in page.locator("nav a").all():
         link.click()
         assert page.locator(f"{page.evaluate('() => location.hash')} h2").is_visible()
+
+
+def test_faces_are_shown_only_to_those_who_ask(place: Place, report: Path, tmp_path: Path) -> None:
+    assert "<img" not in report.read_text("utf-8")
+    dataset = open_dataset(place.data)
+    beside = Beside(dataset=dataset, store=found_store(dataset, None), stills=True)
+    wanted = write_report(runs_of([place.runs]), tmp_path / "stills.html", beside=beside, resamples=50)
+    assert wanted.read_text("utf-8").count('<img class="still" src="data:image/jpeg;base64,/9j/') > 3

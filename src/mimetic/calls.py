@@ -107,12 +107,15 @@ def beside(data: Path | None, groups: str, words: Path | None = None) -> tuple[D
     return dataset, grouping(dataset, *names_in(groups)) if groups else None
 
 
-def reported(data: Path | None, groups: str, store: Path | None, words: Path | None) -> Beside | None:
+def reported(data: Path | None, groups: str, store: Path | None, words: Path | None, *, stills: bool) -> Beside | None:
     """Open what a report may look at beside its runs; ``None`` where no data set was told."""
     dataset, drawn = beside(data, groups, words)
     if data is None or dataset is None:
+        if stills:
+            raise UsageError("--stills needs the data set", remedy="Give --data DATA too.")
         return None
-    return Beside(dataset=dataset, store=found_store(dataset, store), groups=drawn, ceilings=read_ceilings(data))
+    place = found_store(dataset, store)
+    return Beside(dataset=dataset, store=place, groups=drawn, ceilings=read_ceilings(data), stills=stills)
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -78,7 +78,15 @@ class Code:
     text: str
 
 
-Cell = str | Name | Score | Drawn | Code
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Still:
+    """A picture of a clip, and what it is of; no bytes where there is none."""
+
+    jpeg: bytes
+    of: str
+
+
+Cell = str | Name | Score | Drawn | Code | Still
 
 
 def text_of(cell: Cell) -> str:
@@ -93,6 +101,8 @@ def text_of(cell: Cell) -> str:
             return cell.text
         case Drawn():
             return text_of(cell.score)
+        case Still():
+            return ""
         case str():
             return cell
 

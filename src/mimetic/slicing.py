@@ -225,19 +225,28 @@ def rescued(fusion: Sequence[Run], alone: Sequence[Run], *, part: str = "valid",
     if mine.clips != other.clips:
         message = f"{fusion[0].path} and {alone[0].path} do not have the same {part} clips"
         raise BadRun(message, remedy="Only runs on one data set and split can be compared.")
-    fused, single = (_errors(mine.true, said.mean(axis=0)) for said in (predicted, their))
+    fused, single = (clip_errors(mine.true, said.mean(axis=0)) for said in (predicted, their))
     found = np.flatnonzero((single >= np.nanquantile(single, 0.75)) & (fused <= np.nanmedian(fused)))
     order = found[np.argsort(fused[found] - single[found], kind="stable")][:most]
     return tuple(Rescue(clip=mine.clips[i], alone=float(single[i]), fused=float(fused[i])) for i in order)
 
 
-def _errors(true: Floats, predicted: Floats) -> Floats:
-    """Give each clip's mean error over targets, in standard deviations of the labels; NaN without a label."""
-    known = ~np.isnan(true)
-    count = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, true, 0.0).sum(axis=0) / count
-    deviation = np.sqrt(np.where(known, (true - mean) ** 2, 0.0).sum(axis=0) / count)
+def clip_errors(true: Floats, predicted: Floats) -> Floats:
+    """Give each clip's mean error over targets, in standard deviations of the labels; NaN without a label.
+
+    ``true`` and ``predicted`` are ``(clip, target)``. A rare target counts like a common one.
+    """
+    known, deviation = ~np.isnan(true), label_deviations(true)
     used = deviation > 0
     errors = np.where(known, np.abs(true - predicted), 0.0)[:, used] / deviation[used]
     counts = known[:, used].sum(axis=1)
     return np.where(counts > 0, errors.sum(axis=1) / np.maximum(counts, 1), np.nan)
+
+
+def label_deviations(true: Floats) -> Floats:
+    """Give the standard deviation of each target's labels; 0 where it has none."""
+    known = ~np.isnan(true)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, true, 0.0).sum(axis=0) / count
+    deviation: Floats = np.sqrt(np.where(known, (true - mean) ** 2, 0.0).sum(axis=0) / count)
+    return deviation

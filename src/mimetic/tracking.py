@@ -12,6 +12,7 @@ All of it is files in OUT: nothing here tries the network, whatever those tools 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -84,7 +85,7 @@ def numbers(line: Json) -> dict[str, float]:
 def _import(name: str) -> None:
     """Look whether a tool is there, before anything is trained."""
     try:
-        __import__(name)
+        import_module(name)
     except ImportError:
         raise MissingExtra(f"--log {name}", name) from None
 

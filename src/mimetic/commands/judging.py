@@ -169,6 +169,7 @@ def report(
     groups: Groups = "",
     store: StoreFolder = None,
     words: WordsFile = None,
+    stills: Annotated[bool, typer.Option("--stills", help="Show the clips that are named: people's faces.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write one HTML page about some runs, and print their scores.
@@ -179,7 +180,7 @@ def report(
     from mimetic.report import make_report, write_page, write_tables
     from mimetic.runs import runs_of
 
-    page = make_report(runs_of(runs), beside=calls.reported(data, groups, store, words))
+    page = make_report(runs_of(runs), beside=calls.reported(data, groups, store, words, stills=stills))
     path = None if out is None and tables is not None else write_page(page, out or Path("report.html"))
     written = [] if tables is None else write_tables(page.tables, tables, note=page.source)
     if as_json:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import math
 
 from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
-from mimetic.panels import Cell, Code, Drawn, Name, Score, Table
+from mimetic.panels import Cell, Code, Drawn, Name, Score, Still, Table
 from mimetic.plots import tick_label
 
 SWITCH = 0.68
@@ -36,6 +37,8 @@ def row_cell(cell: Cell, table: Table, row: int, column: int) -> Markup:
             content = _named(cell.text, cell.below)
         case Code():
             content = Markup("<code>{}</code>").format(cell.text)
+        case Still():
+            content = _still(cell)
         case str():
             content = escape(cell)
     return Markup("<td{}>{}</td>").format(Markup(words), content)
@@ -61,6 +64,13 @@ def _named(text: str, below: str) -> Markup:
 
 def _small(text: str) -> Markup:
     return Markup("<small>{}</small>").format(text) if text else Markup("")
+
+
+def _still(still: Still) -> Markup:
+    if not still.jpeg:
+        return Markup("")
+    data = base64.b64encode(still.jpeg).decode()
+    return Markup('<img class="still" src="data:image/jpeg;base64,{}" alt="A still of {}">').format(data, still.of)
 
 
 def _score(score: Score) -> Markup:

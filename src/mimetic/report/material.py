@@ -19,12 +19,16 @@ from mimetic.store import Store
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Beside:
-    """What stands beside the runs: their data set, its features, how its clips belong together, its ceilings."""
+    """What stands beside the runs: their data set, its features, how its clips belong together, its ceilings.
+
+    ``stills`` allows pictures of the clips that a page names: faces, which somebody has to want there.
+    """
 
     dataset: Dataset
     store: Store | None = None
     groups: Grouping | None = None
     ceilings: Ceilings | None = None
+    stills: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

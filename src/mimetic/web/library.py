@@ -6,7 +6,6 @@ Clips are known by their ids alone: no path comes from outside.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,21 +13,15 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mimetic.auditing import audit
 from mimetic.auditing.findings import Audit
-from mimetic.media import Media, open_container
-from mimetic.records import Clip, ClipError, Dataset, Frames, Json
+from mimetic.media import open_container
+from mimetic.records import Clip, ClipError, Dataset, Json
 from mimetic.runs import Run
+from mimetic.stills import still
 from mimetic.web.limits import THUMBNAILS
 from mimetic.web.problems import Refusal
-
-THUMBNAIL = 128
-"""Pixels: the longer side."""
-
-LOOK_AT = 1.0
-"""Pictures a second that are looked at for a thumbnail; the second one is taken, or the only one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,16 +131,7 @@ class Library:
         ClipError
             if there is no picture to be had.
         """
-        path = self.clip(name).path
-        if path is None:
-            raise ClipError("no media file")
-        with Media(path) as media:
-            image = _early(media)
-        buffer = io.BytesIO()
-        small = Image.fromarray(image)
-        small.thumbnail((THUMBNAIL, THUMBNAIL))
-        small.save(buffer, "JPEG", quality=80)
-        return buffer.getvalue()
+        return still(self.clip(name).path)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,15 +165,6 @@ def _claimed_seconds(clip: Clip) -> float | None:
             return None if container.duration is None else container.duration / 1e6
     except ClipError:
         return None
-
-
-def _early(media: Media) -> NDArray[np.uint8]:
-    """Give the picture after a second, or the first one of a clip that has no other."""
-    _, piece = next(media.decode(rates=[LOOK_AT]), (None, None))
-    if not isinstance(piece, Frames):
-        raise ClipError(media.reasons.get("frames", "no picture"))
-    image: NDArray[np.uint8] = piece.images[:2][-1]
-    return image
 
 
 def _known(targets: Sequence[str], values: NDArray[np.float64]) -> dict[str, float] | None:
