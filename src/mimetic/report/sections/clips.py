@@ -19,7 +19,7 @@ from mimetic.words import read_words
 SHOWN = 10
 """Clips in a table."""
 
-WORDS = 90
+WORDS = 60
 """Characters of what is said."""
 
 
