@@ -17,7 +17,7 @@ The house, in the order of the river (a module imports only from those above it)
     splits sharing batches datasets introducing          who trains; what clips share; tensors; who is in it
     recipes switching preparing branches network         what to train; one choice at a time; its network
     contributions                                        what each modality adds
-    evidence                                             how far a score can be trusted
+    evidence ratings                                     how far a score can be trusted, or raters
     runs extraction imports transcription                a recipe's folder; clips into the store, or into words
     journal tracking planning                            epochs, for those who follow; what extraction will cost
     training finetuning                                  the loop; the loop for extractors themselves

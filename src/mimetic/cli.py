@@ -47,6 +47,7 @@ for command in (
     judging.compare,
     judging.stress,
     judging.report,
+    judging.agreement,
     judging.card,
     using.predict,
     using.submit,

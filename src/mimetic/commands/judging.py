@@ -193,6 +193,31 @@ def report(
     console.print_lines(*([str(path)] if path else []), *([f"{len(written)} files in {tables}"] if tables else []))
 
 
+def agreement(
+    table: Annotated[Path, typer.Argument(metavar="CSV", help="A row a clip, a column a rater.")],
+    raters: Annotated[str, typer.Option(metavar="A,B,...", help="The raters' columns.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Say how far raters agree, and the best score that this leaves to any system."""
+    from mimetic import calls, console
+    from mimetic.ratings import agreement_of, read_ratings
+
+    names = calls.names_in(raters)
+    found = agreement_of(read_ratings(table, names), names)
+    if as_json:
+        console.print_json(found.as_json())
+        return
+    told = [("Krippendorff's alpha, interval", found.clips, console.figure(found.alpha))]
+    if found.correlation is not None:
+        one, mean = found.correlation.three, found.correlation.three_mean
+        told += [
+            ("ICC(3, 1), one rater", found.complete, console.figure(one)),
+            (f"ICC(3, {len(names)}), the mean of all", found.complete, console.figure(mean)),
+            ("best reachable Pearson with that mean", found.complete, console.figure(found.limit)),
+        ]
+    console.print_table(["", "clips", ""], told)
+
+
 def card(
     path: Annotated[Path, typer.Argument(metavar="RUN|DATA", help="A run, a system's folder or a data set.")],
     out: Annotated[Path | None, typer.Option(help="The file; the terminal if not told.")] = None,

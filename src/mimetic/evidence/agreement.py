@@ -175,6 +175,8 @@ def krippendorff_alpha(ratings: ArrayLike, *, level: str = "interval") -> float:
         raise UsageError(f"there is no level {level!r}", remedy=f"There are: {', '.join(DIFFERENCES)}.")
     table = np.asarray(ratings, dtype=np.float64)
     table = table[(~np.isnan(table)).sum(axis=1) >= 2]
+    if level == "interval":
+        return _interval_alpha(table)
     values, counts = _counts(table)
     if not len(values):
         return math.nan
@@ -184,6 +186,19 @@ def krippendorff_alpha(ratings: ArrayLike, *, level: str = "interval") -> float:
     squared = DIFFERENCES[level](values, totals)
     expected = (np.outer(totals, totals) * squared).sum() / (totals.sum() - 1)
     return 1.0 - float((pairs * squared).sum() / expected) if expected > 0 else math.nan
+
+
+def _interval_alpha(table: Floats) -> float:
+    """Take squared differences through variances: as many values as one likes, and no table of their pairs."""
+    known = ~np.isnan(table)
+    ratings = known.sum(axis=1, keepdims=True)
+    if not len(table):
+        return math.nan
+    mean = np.nansum(table, axis=1, keepdims=True) / ratings
+    within = float((np.where(known, (table - mean) ** 2, 0.0) * ratings / (ratings - 1)).sum())
+    values = table[known]
+    expected = float(values.var()) * len(values) ** 2 / (len(values) - 1)
+    return 1.0 - within / expected if expected > 0 else math.nan
 
 
 def _counts(table: Floats) -> tuple[Floats, Floats]:
