@@ -14,7 +14,7 @@ from mimetic.plots import tick_label
 SWITCH = 0.68
 """Share of the heat map's scale above which a cell's number changes colour: it fits the colours of page.css."""
 
-WIDTH = 150
+WIDTH = 110
 """Of a drawn score, in CSS pixels."""
 
 

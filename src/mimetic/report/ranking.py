@@ -34,7 +34,12 @@ def ranked(material: Material, systems: Sequence[System], *, name: str, caption:
         rows=[[column.cell(system) for column in columns] for system in systems],
         starts=starts_of(systems) if systems[0].single else {},
         head=head,
-        axis=axis_of([system.scores.mean_pearson for system in systems]),
+        axis=axis_of(
+            [
+                *(system.scores.mean_pearson for system in systems),
+                *(Score(value=_ceiling(material, system)) for system in systems),
+            ]
+        ),
         about=" ".join(filter(None, [_published(material) if published else "", _reachable(material)])),
     )
 
