@@ -322,6 +322,9 @@ class StoredFeature(Mapping[str, Track]):
     def __len__(self) -> int:
         return len(self._newest)
 
+    def __contains__(self, clip: object) -> bool:  # a mapping would read the track to know
+        return clip in self._newest
+
     def reason(self, clip: str) -> str | None:
         """Say why the clip has no track, or only a part of one; ``None`` where it has it whole."""
         return self._newest[clip].reason(clip)
