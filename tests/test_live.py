@@ -197,6 +197,7 @@ def _command(place: Place, *words: str, home: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix" or signal.getsignal(signal.SIGINT) == signal.SIG_IGN, reason="no Ctrl-C here")
 def test_a_camera_is_scored_line_by_line_until_ctrl_c(place: Place, tmp_path: Path) -> None:
     going = _command(place, "--camera", CAMERA, "--microphone", "none", "--json", home=tmp_path)
     assert going.stdout is not None
