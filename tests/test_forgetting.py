@@ -17,7 +17,7 @@ from mimetic.features import features
 from mimetic.forgetting import clips_of_person, forget
 from mimetic.recipes import get_recipe
 from mimetic.recipes.settings import with_settings
-from mimetic.records import UsageError
+from mimetic.records import Clip, UsageError
 from mimetic.runs import Run
 from mimetic.soundness import DAMAGED
 from mimetic.store import Store
@@ -102,6 +102,19 @@ def test_what_an_encoder_learned_from_loses_the_id_and_is_named(root: Path) -> N
     done = forget(root / "store", [GONE])
     assert json.loads(told.read_text())["clips"] == {"00000": "bb"}
     assert "learned from 00001" in done.trained[0]
+
+
+def test_words_that_a_kept_clip_says_too_are_no_trace(root: Path) -> None:
+    """Two clips with one text have one fingerprint: what still holds it may mean the other."""
+    place = root / "same"
+    twins = [Clip(id=name, path=None, text="the same words") for name in (GONE, KEPT[0])]
+    extract(twins, features(["words-hashed"]), Store(place), workers=0)
+    source = Store(place)["words-hashed"].source(GONE)
+    note = place / "words-hashed" / "note.json"
+    note.write_text(json.dumps(source))
+
+    assert forget(place, {GONE}).named == []
+    assert forget(place, {KEPT[0]}).named == [str(note)]
 
 
 def test_a_person_is_all_of_their_clips(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

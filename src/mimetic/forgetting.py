@@ -97,18 +97,20 @@ def forget(place: Path, clips: Collection[str]) -> Forgotten:
 
 
 def _empty_store(store: Store, clips: Collection[str], done: Forgotten) -> frozenset[str]:
-    """Give the fingerprints of what the rows were made from: they are searched for, too."""
+    """Give the fingerprints of what the rows, and no row that stays, were made from: they are searched for, too."""
     sources: set[str] = set()
+    shared: set[str] = set()  # two clips with the same words
     for key in store.keys():  # noqa: SIM118 - a Store is no dict
         for shard in store[key].shards:
             gone = [clip for clip in shard.clips if clip in clips]
             sources |= {shard.source(clip) for clip in gone}
+            shared |= {shard.source(clip) for clip in shard.clips if clip not in clips}
             if gone:
                 _rewrite(shard, clips)
                 done.rows[key] = done.rows.get(key, 0) + len(gone)
         _unlearn(store.folder(key) / TUNED, clips, done)
     store.refresh()
-    return frozenset(source for source in sources if len(source) >= 16)  # "absent" is nobody's
+    return frozenset(source for source in sources - shared if len(source) >= 16)  # "absent" is nobody's
 
 
 def _rewrite(shard: Shard, clips: Collection[str]) -> None:
