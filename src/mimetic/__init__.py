@@ -7,12 +7,14 @@ The house, in the order of the river (a module imports only from those above it)
     models checkpoints tuned folded weights images       what a pretrained extractor is; its files; its pictures
     pieces media stills detectors faces                  a path becomes views
     encodings subtitles words transcripts scripts        so do files with what is said
+    backends                                             who computes pretrained networks
     voices recognisers                                   where somebody speaks, and what
     sheets foreign sources                               what others made, and where it lies
     features encoders fusions                            views become tracks, vectors, scores: open tables
     licences                                             what has to be accepted
     spools soundness store stocktaking                   tracks on disk
     reading assembling computing conveying shards        clips through decoders and models
+    converting computed                                  networks for other backends; which one computes
     cluster engines                                      on other machines; here or there
     splits sharing batches datasets introducing          who trains; what clips share; tensors; who is in it
     recipes switching preparing branches network         what to train; one choice at a time; its network

@@ -245,3 +245,17 @@ def some(what: str, names: Sequence[str], *, most: int = 5) -> str | None:
 def by_reason(reasons: Mapping[str, Sequence[str]]) -> str:
     """Say why a clip fell short: the features that share a reason together."""
     return "; ".join(f"{', '.join(features)}: {reason}" for reason, features in reasons.items())
+
+
+def computed_by(key: str, told: Json) -> str:
+    """Say which backend computed a feature's rows and, in less than float32, how far from it."""
+    said = f"{key}: computed by {told['backend']} {told['version']}"
+    if reason := told.get("reason"):
+        said += f" ({reason})"
+    if not (far := told.get("distance")):
+        return said
+    said += f" in {told['precision']}"
+    if far["median"] is None:
+        return f"{said}; too few rows to tell how far from float32"
+    cosines = f"median {figure(far['median'])}, 5th percentile {figure(far['fifth'])}"
+    return f"{said}; centred cosine with float32 of {far['rows']:,} rows: {cosines}"

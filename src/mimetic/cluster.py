@@ -15,18 +15,19 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mimetic.backends import Converted
 from mimetic.conveying import Crews
 from mimetic.devices import devices_of
 from mimetic.features import Feature
 from mimetic.models import ModelEntry
 from mimetic.records import Clip, MimeticError, MissingExtra, UsageError
-from mimetic.shards import Done, Task, write
+from mimetic.shards import Done, Means, Task, write
 from mimetic.store import Store
 
 TRIES = 2
@@ -39,7 +40,7 @@ REASON = f"took its worker down {TRIES} times"
 
 
 def work_on_ray(
-    tasks: Sequence[Task], store: Store, *, workers: int | None, device: str, limit: float
+    tasks: Sequence[Task], store: Store, means: Means, converted: Mapping[str, Converted]
 ) -> Iterator[Done | None]:
     """Do tasks that want the same features on the cluster that this machine is in, or on one of its own.
 
@@ -61,7 +62,8 @@ def work_on_ray(
         if a node does not see the store.
     """
     with connected() as ray:
-        order = _Order(tasks[0].features, store.path.absolute(), Path.cwd(), max(1, workers or 1), device, limit)
+        places = store.path.absolute(), Path.cwd()
+        order = _Order(tasks[0].features, *places, means, converted)
         yield from _Fleet(ray, order, tasks).run()
 
 
@@ -90,9 +92,12 @@ class _Order:
     features: tuple[Feature, ...]
     store: Path
     folder: Path
-    workers: int
-    device: str
-    limit: float
+    means: Means
+    converted: Mapping[str, Converted]
+
+    @property
+    def workers(self) -> int:
+        return max(1, self.means.workers or 1)
 
     @property
     def heavy(self) -> bool:
@@ -114,9 +119,15 @@ class _Worker:
                 raise UsageError(f"the node {os.uname().nodename} does not see {place}", remedy=remedy)
         os.chdir(order.folder)
         self._store = Store(order.store)
-        devices = devices_of(order.device) if order.heavy else ("cpu",)
-        kept: dict[str, Any] = {"devices": devices, "limit": order.limit, "folder": order.store}
-        self._crews = Crews(order.features, workers=order.workers, **kept)
+        devices = devices_of(order.means.device) if order.heavy else ("cpu",)
+        self._crews = Crews(
+            order.features,
+            workers=order.workers,
+            devices=devices,
+            limit=order.means.limit,
+            folder=order.store,
+            converted=order.converted,
+        )
 
     def make(self, task: Task) -> Done:
         """Make a shard."""
@@ -152,7 +163,7 @@ class _Fleet:
 
     def _needs(self) -> dict[str, Any]:
         there = self._ray.cluster_resources()
-        gpus = there.get("GPU", 0) if self._order.heavy and self._order.device in ("auto", "cuda") else 0
+        gpus = there.get("GPU", 0) if self._order.heavy and self._order.means.device in ("auto", "cuda") else 0
         return {"num_cpus": self._order.workers, "num_gpus": 1 if gpus else 0, "max_restarts": 0}
 
     def run(self) -> Iterator[Done | None]:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 from mimetic.assembling import Batch
+from mimetic.backends import Converted, put_in
 from mimetic.devices import full_precision, one_thread
 from mimetic.features import Feature
 from mimetic.models import Model, ModelEntry, Rows
 from mimetic.parallel import Lost
 from mimetic.records import MimeticError
 
+TORCH: Mapping[str, Converted] = {}
+"""Nothing is converted."""
+
 Answer = tuple[list[Rows] | Lost, float]
 """What a model makes of a batch, and the processor seconds it took."""
 
 
 class Models:
-    """The pretrained models of some features, on a device; each is loaded when its first batch comes."""
+    """The pretrained models of some features, on a device; each is loaded when its first batch comes.
 
-    def __init__(self, features: Sequence[Feature], device: str) -> None:
-        self._extractors = {f.key: f.make() for f in features if isinstance(f.entry, ModelEntry)}
+    ``converted`` tells which of them another backend computes; the others torch does.
+    """
+
+    def __init__(self, features: Sequence[Feature], device: str, converted: Mapping[str, Converted] = TORCH) -> None:
         self._exact = {f.key for f in features if f.options.get("precision", "fp32") == "fp32"}
+        self._converted = converted
+        made = {f.key: f.exact if self._by(f.key).folder else f for f in features if isinstance(f.entry, ModelEntry)}
+        self._extractors = {key: feature.make() for key, feature in made.items()}
         self._device = device
         self._loaded: dict[str, Model] = {}
 
@@ -37,10 +46,21 @@ class Models:
         try:
             if batch.key not in self._loaded:
                 with one_thread():
-                    self._loaded[batch.key] = self._extractors[batch.key].load(self._device)
+                    self._loaded[batch.key] = self._load(batch.key)
             with one_thread(), full_precision() if batch.key in self._exact else nullcontext():
                 return self._loaded[batch.key](batch.inputs), time.process_time() - started
         except MimeticError:
             raise
         except Exception as error:
-            return Lost(f"{type(error).__name__}: {str(error).splitlines()[0]}"), time.process_time() - started
+            told = next(iter(str(error).splitlines()), "")
+            return Lost(f"{type(error).__name__}: {told}"), time.process_time() - started
+
+    def _by(self, key: str) -> Converted:
+        exact = Converted() if key in self._exact else Converted(precision="bf16")
+        return self._converted.get(key, exact)
+
+    def _load(self, key: str) -> Model:
+        model: Model = self._extractors[key].load(self._device)
+        if self._device == "cpu":
+            put_in(model, self._by(key))
+        return model

@@ -8,14 +8,15 @@ from the decoders, and they wait; a decoder that runs ahead waits too, once what
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Self
 
 from mimetic.assembling import Assembly, Batch
-from mimetic.computing import Answer, Models
+from mimetic.backends import Converted
+from mimetic.computing import TORCH, Answer, Models
 from mimetic.features import Feature
 from mimetic.models import ModelEntry
 from mimetic.parallel import Crew, End, Lost
@@ -37,10 +38,11 @@ def convey_here(
     *,
     device: str = "cpu",
     folder: Path | None = None,
+    converted: Mapping[str, Converted] = TORCH,
     through: Through | None = None,
 ) -> Iterator[list[dict[str, Taken]] | None]:
     """Do as ``convey``, in this process, one clip after another; decoded pieces pass ``through`` what is given."""
-    reader, models = ClipReader(features, through), Models(features, device)
+    reader, models = ClipReader(features, through), Models(features, device, converted)
     for shard in shards:
         assembly = Assembly(features, models.budgets, folder=folder)
         for place, clip in enumerate(shard):
@@ -61,8 +63,20 @@ def convey(
     devices: Sequence[str] = ("cpu",),
     limit: float = 0.0,
     folder: Path | None = None,
+    converted: Mapping[str, Converted] = TORCH,
 ) -> Iterator[list[dict[str, Taken]] | None]:
     """Yield ``None`` for each clip that has been read, and for each shard in turn what its clips gave.
+
+    The crews, made as ``Crews`` tells, end with the last shard.
+    """
+    workers = min(workers, sum(len(shard) for shard in shards))
+    made = Crews(features, workers=workers, devices=devices, limit=limit, folder=folder, converted=converted)
+    with made as crews:
+        yield from crews.convey(shards)
+
+
+class Crews:
+    """Decoders and models that stay, with what they have loaded, for any number of shards.
 
     Parameters
     ----------
@@ -72,14 +86,9 @@ def convey(
         processor seconds that the decoding of a clip may take.
     folder
         where long tracks are set aside.
+    converted
+        which networks another backend computes.
     """
-    workers = min(workers, sum(len(shard) for shard in shards))
-    with Crews(features, workers=workers, devices=devices, limit=limit, folder=folder) as crews:
-        yield from crews.convey(shards)
-
-
-class Crews:
-    """Decoders and models that stay, with what they have loaded, for any number of shards; as ``convey`` takes them."""
 
     def __init__(
         self,
@@ -89,12 +98,13 @@ class Crews:
         devices: Sequence[str] = ("cpu",),
         limit: float = 0.0,
         folder: Path | None = None,
+        converted: Mapping[str, Converted] = TORCH,
     ) -> None:
         self._features, self._limit, self._folder = features, limit, folder
         heavy = [feature for feature in features if isinstance(feature.entry, ModelEntry)]
         places = [device for device in devices for _ in range(workers if device == "cpu" else 1)]
         self._decoders = Crew([_Reads(tuple(features))] * workers, limit=limit)
-        self._models = Crew([_Computes(tuple(heavy), device) for device in places] if heavy else [])
+        self._models = Crew([_Computes(tuple(heavy), device, converted) for device in places] if heavy else [])
 
     def __enter__(self) -> Self:
         return self
@@ -127,9 +137,10 @@ class _Computes:
 
     features: tuple[Feature, ...]
     device: str
+    converted: Mapping[str, Converted]
 
     def __call__(self) -> _Answers:
-        return _Answers(Models(self.features, self.device))
+        return _Answers(Models(self.features, self.device, self.converted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ depend on what else is in its batch.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,8 +21,11 @@ from mimetic.records import Entry
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 """What a model computes in. Rows always come out as float32."""
+
+IN_TORCH = PRECISIONS[:-1]
+"""Those that torch itself computes in: of int8 its rows depend on what else is in their batch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +120,19 @@ class Model(Protocol):
 
     def __call__(self, batch: Sequence[Inputs]) -> list[Rows]:
         """Give the rows of each of the inputs, which are of one group."""
+
+
+class ConvertibleModel(Model, Protocol):
+    """A model whose network is a function of tensors alone: another backend may compute it."""
+
+    graph: Callable[..., tuple[Tensor, ...]]
+    """The network: tensors in, float32 tensors out, the first of them with the rows. A ``torch`` module at first."""
+
+    def feeds(self, batch: Sequence[Inputs]) -> Iterator[tuple[Tensor, ...]]:
+        """Give what goes into the graph, call by call."""
+
+    def examples(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Give what may go in, twice: the axes in which the two differ may be of any size."""
 
 
 class TrainableModel(Model, Protocol):

@@ -48,6 +48,28 @@ class Task:
         return replace(self, aside={**self.aside, **aside})
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Means:
+    """What tasks are done with.
+
+    Attributes
+    ----------
+    workers
+        processes that decode and compute; as many as there are processors if not told, 0 for this one.
+    device
+        where pretrained models compute.
+    limit
+        processor seconds that a clip's decoding may take.
+    backend
+        what computes them on the CPU; what the store was computed with, or torch, if not told.
+    """
+
+    workers: int | None = None
+    device: str = "auto"
+    limit: float = 0.0
+    backend: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """A shard that is in the store: its index, and the processor seconds that each feature took."""

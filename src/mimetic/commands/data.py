@@ -80,7 +80,7 @@ def extract(
     models: Annotated[
         list[str], typer.Option("--model", help="Another checkpoint: FOLDER or ID; of several extractors NAME=FOLDER.")
     ] = [],  # noqa: B006 - typer reads it
-    precision: Annotated[str, typer.Option(help="Of pretrained models: fp32, bf16 or fp16.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="Of pretrained models: fp32, bf16, fp16 or int8.")] = "fp32",
     device: Device = "auto",
     accept: Accept = "",
     store: StoreFolder = None,
@@ -90,6 +90,9 @@ def extract(
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed before.")] = False,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Do the I-th of N shares: one a machine.")] = "1/1",
     engine: Annotated[str, typer.Option(help="local, or ray: the cluster that this machine is in.")] = "local",
+    backend: Annotated[
+        str | None, typer.Option(help="Of models on the CPU: torch, openvino, onnx, or auto: the fastest here.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring features into the store. What is there already is not made again; a stopped job goes on."""
@@ -112,6 +115,7 @@ def extract(
             accepted=calls.names_in(accept),
             share=share,
             engine=engine,
+            backend=backend,
             progress=bars.counter("extracting features"),
         )
     short: dict[str, dict[str, list[str]]] = {}
@@ -126,6 +130,7 @@ def extract(
         console.print_table(["extractor", "clips", "rows", "CPU s", "fell short"], rows, title=f"store {place.path}")
         console.print_lines(*(f"{clip}  {calls.by_reason(reasons)}" for clip, reasons in sorted(short.items())))
         console.print_lines(*(f"{fault}; it was made again" for s in summaries.values() for fault in s.damaged))
+        console.print_lines(*(calls.computed_by(key, s.computed) for key, s in summaries.items() if s.computed))
     if short:
         raise typer.Exit(FELL_SHORT)
 

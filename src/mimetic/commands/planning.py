@@ -18,7 +18,7 @@ def plan(
     models: Annotated[
         list[str], typer.Option("--model", help="Another checkpoint: FOLDER or ID; of several extractors NAME=FOLDER.")
     ] = [],  # noqa: B006 - typer reads it
-    precision: Annotated[str, typer.Option(help="Of pretrained models: fp32, bf16 or fp16.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="Of pretrained models: fp32, bf16, fp16 or int8.")] = "fp32",
     sample: Annotated[int, typer.Option(min=1, help="Clips that are measured, drawn at random.")] = 16,
     clips: Annotated[int, typer.Option(min=0, help="Plan for so many clips like these; 0 for those there are.")] = 0,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores; those of this machine if not told.")] = None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from mimetic.checkpoints import MissingWeights, locate, read_config, weigh
 from mimetic.features.table import EXTRACTORS as EXTRACTORS
 from mimetic.features.table import LIGHT as LIGHT
 from mimetic.folded import Folded, is_folded
-from mimetic.models import ExtractorEntry, ModelEntry
+from mimetic.models import IN_TORCH, ExtractorEntry, ModelEntry
 from mimetic.records import Json, UsageError, find
 
 VIEWS = ("frames", "faces", "audio", "words", "imported")
@@ -138,10 +138,20 @@ class Feature:
             "revision": None,
         }
 
+    @property
+    def exact(self) -> Feature:
+        """The same feature as float32 gives it, whatever precision was chosen."""
+        options = self.options
+        return replace(self, options={**options, "precision": "fp32"}) if "precision" in options else self
+
     def make(self) -> Any:
-        """Build the extractor: an ``Extractor``, or a ``ModelExtractor`` where the entry is a ``ModelEntry``."""
+        """Build the extractor: an ``Extractor``, or a ``ModelExtractor`` where the entry is a ``ModelEntry``.
+
+        One in ``int8`` computes in float32, until a backend has its own network put in (``mimetic.backends``).
+        """
         if isinstance(self.entry, ModelEntry):
-            told = {key: value for key, value in self.options.items() if key not in ("model", "fps")}
+            chosen = self.options if self.options.get("precision") in IN_TORCH else self.exact.options
+            told = {key: value for key, value in chosen.items() if key not in ("model", "fps")}
             made = partial(self.entry.load(), **told)
             return Folded(self.checkpoint, made) if is_folded(self.checkpoint) else made(self.checkpoint)
         return self.entry.load()(**self.options)

@@ -9,24 +9,18 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mimetic.checkpoints import read_config
 from mimetic.features.expressions.graph import Graph, open_session, read_graph
-from mimetic.images import (
-    IMAGENET,
-    Described,
-    Image8,
-    PictureModel,
-    PicturePreparation,
-    Preprocessing,
-    read_preprocessing,
-    size_options,
-)
-from mimetic.models import PRECISIONS
+from mimetic.images import IMAGENET, PictureModel, PicturePreparation, Preprocessing, read_preprocessing
+from mimetic.models import IN_TORCH
 from mimetic.records import MissingExtra, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SIZE = 224
 """Height and width of the pictures for an ONNX file that leaves them open."""
@@ -68,8 +62,8 @@ class Expressions:
     budget = 32
 
     def __init__(self, folder: Path, *, precision: str = "fp32", dim: int | None = None) -> None:
-        if precision not in PRECISIONS:
-            raise UsageError(f"the precision is {precision!r}", remedy=f"There are: {', '.join(PRECISIONS)}.")
+        if precision not in IN_TORCH:
+            raise UsageError(f"the precision is {precision!r}", remedy=f"There are: {', '.join(IN_TORCH)}.")
         self._source = (_OnnxFile if folder.suffix == ".onnx" else _Checkpoint)(folder, precision)
         if (told := dim or self._source.dim) is None:
             raise UsageError(f"{folder} does not tell its columns", remedy="Give them as +dim=NUMBER.")
@@ -102,14 +96,16 @@ class _Checkpoint:
         """Read the weights, the head's too."""
         from transformers import AutoModelForImageClassification
 
+        from mimetic.features.expressions.classifier import Classifier
         from mimetic.weights import open_config, open_network
 
         config = open_config(self._folder)
         network, _ = open_network(AutoModelForImageClassification, self._folder, config=config)
         head = _head(network, self._folder)
         _check_columns(self._folder, head.in_features + head.out_features, dim)
-        classifier = Classifier(network.to(device), head, self.preprocessing, self._precision)
-        return PictureModel(classifier, dim=dim, device=device)
+        classifier = Classifier(network.to(device), head)
+        names, precision = classifier.names, self._precision
+        return PictureModel(classifier, self.preprocessing, dim=dim, device=device, precision=precision, names=names)
 
 
 def _columns(folder: Path) -> int | None:
@@ -144,36 +140,6 @@ def _check_columns(path: Path, there: int, told: int) -> None:
         raise UsageError(f"{path} gives {there} columns, not {told}", remedy=f"Leave out +dim, or give +dim={there}.")
 
 
-class Classifier:
-    """A classifier on its device: pictures in; a row each, and scores by their names, out."""
-
-    def __init__(self, network: Any, head: Any, preprocessing: Preprocessing, precision: str) -> None:
-        self._network, self._preprocessing, self._precision = network, preprocessing, precision
-        self._options = size_options(network)
-        self._names = [str(network.config.id2label[i]) for i in range(head.out_features)]
-        several = network.config.problem_type == "multi_label_classification" or len(self._names) == 1
-        self._score = "sigmoid" if several else "softmax"
-        self._seen: Any = None
-        head.register_forward_pre_hook(self._keep)
-
-    def _keep(self, _head: Any, arguments: tuple[Any, ...]) -> None:
-        self._seen = arguments[0]
-
-    def __call__(self, pictures: Image8) -> Described:
-        """Give ``(picture, dim)`` of ``(picture, height, width, 3)`` uint8, and each class's scores."""
-        import torch
-
-        from mimetic.weights import computing
-
-        with computing(self._network.device, self._precision):
-            pixels = self._preprocessing.tensor(pictures, self._network.device)
-            logits = self._network(pixels, **self._options).logits.float()
-            scores = logits.sigmoid() if self._score == "sigmoid" else logits.softmax(dim=1)
-            values = torch.cat([self._seen.float(), scores], dim=1)
-        self._seen = None
-        return values.cpu().numpy(), dict(zip(self._names, scores.T.contiguous().cpu().numpy(), strict=True))
-
-
 class _OnnxFile:
     """A classifier for onnxruntime."""
 
@@ -190,25 +156,27 @@ class _OnnxFile:
 
     def load(self, _device: str, dim: int) -> PictureModel:
         """Open the file, and try it on a black picture."""
-        network = OnnxNetwork(open_session(self._path, self._graph), self._graph, self.preprocessing)
-        height, width = self.preprocessing.shape(0, 0)
-        rows, _ = network(np.zeros((1, height, width, 3), np.uint8))
+        network = OnnxNetwork(open_session(self._path, self._graph), self._graph)
+        black = np.zeros((1, *self.preprocessing.shape(0, 0), 3), np.uint8)
+        (rows,) = network(self.preprocessing.tensor(black, "cpu"))
         _check_columns(self._path, rows.shape[1], dim)
-        return PictureModel(network, dim=dim, device="cpu")
+        return PictureModel(network, self.preprocessing, dim=dim, device="cpu")
 
 
 class OnnxNetwork:
     """A session: pictures in, a row each out."""
 
-    def __init__(self, session: Any, graph: Graph, preprocessing: Preprocessing) -> None:
-        self._session, self._graph, self._preprocessing = session, graph, preprocessing
+    def __init__(self, session: Any, graph: Graph) -> None:
+        self._session, self._graph = session, graph
 
-    def __call__(self, pictures: Image8) -> Described:
-        """Give ``(picture, dim)`` of ``(picture, height, width, 3)`` uint8.
+    def __call__(self, pixels: Tensor) -> tuple[Tensor]:
+        """Give ``(picture, dim)`` of ``(picture, 3, height, width)``.
 
         One picture at a time: a file may have been exported for one, and so none depends on the others to the bit.
         """
-        pixels = self._preprocessing.tensor(pictures, "cpu").numpy()
-        pixels = pixels.transpose(0, 2, 3, 1) if self._graph.channels_last else pixels
-        rows = [self._session.run(self._graph.outputs, {self._graph.input: pixel[None]}) for pixel in pixels]
-        return np.concatenate([np.concatenate([part.reshape(1, -1) for part in row], axis=1) for row in rows]), {}
+        from torch import from_numpy
+
+        pictures = (pixels.permute(0, 2, 3, 1) if self._graph.channels_last else pixels).numpy()
+        rows = [self._session.run(self._graph.outputs, {self._graph.input: picture[None]}) for picture in pictures]
+        joined = [np.concatenate([part.reshape(1, -1) for part in row], axis=1) for row in rows]
+        return (from_numpy(np.concatenate(joined)),)

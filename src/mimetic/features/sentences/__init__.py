@@ -105,8 +105,10 @@ class Sentences:
         """
         from transformers import AutoModel
 
+        from mimetic.features.sentences.reader import Reader
+
         network = open_encoder(AutoModel, self._folder).to(device)
-        return SentenceModel(network, pooling=self._pooling, precision=self._precision)
+        return SentenceModel(Reader(network, pooling=self._pooling), device=device, precision=self._precision)
 
 
 class ScoredSentences(Sentences):
@@ -121,12 +123,14 @@ class ScoredSentences(Sentences):
     ) -> None:
         super().__init__(folder, pooling=pooling, prefix=prefix, chunk=chunk, precision=precision)
 
-    def load(self, device: str) -> ScoredModel:
+    def load(self, device: str) -> SentenceModel:
         """Read the weights, the classifier's too; errors are those of ``Sentences``."""
         from transformers import AutoModelForSequenceClassification
 
+        from mimetic.features.sentences.reader import Judge
+
         network = open_encoder(AutoModelForSequenceClassification, self._folder).to(device)
-        return ScoredModel(network, pooling=self._pooling, precision=self._precision)
+        return SentenceModel(Judge(network, pooling=self._pooling), device=device, precision=self._precision)
 
 
 class SentencePreparation:
@@ -147,72 +151,53 @@ class SentencePreparation:
 
 
 class SentenceModel:
-    """A text encoder on its device: tokens in, one row each out."""
+    """A text encoder on its device: tokens in, one row each out.
 
-    def __init__(self, network: Any, *, pooling: str, precision: str) -> None:
-        self.network = network
-        self._pool = POOLINGS[pooling]
-        self._precision = precision
-        self._padding = getattr(network.config, "pad_token_id", None) or 0
+    Parameters
+    ----------
+    graph
+        a ``Reader``: its ``network`` can go on learning.
+    """
+
+    def __init__(self, graph: Any, *, device: str, precision: str) -> None:
+        self.graph, self.network = graph, graph.network
+        self._own, self._device, self._precision = graph, device, precision
+        self._padding = getattr(self.network.config, "pad_token_id", None) or 0
 
     def __call__(self, batch: Sequence[Inputs]) -> list[Rows]:
         """Give each one's row."""
+        from torch import device
+
         from mimetic.weights import computing
 
-        with computing(self.network.device, self._precision):
-            return [Rows(values=row.float().cpu().numpy()) for row in self.states(batch)]
+        with computing(device(self._device), self._precision):
+            rows = [row for feed in self.feeds(batch) for row in self.graph(*feed)[0]]
+        return [Rows(values=row[None].float().cpu().numpy()) for row in rows]
 
-    def states(self, batch: Sequence[Inputs]) -> list[Tensor]:
-        """Give each one's row, ``(1, dim)``, with gradients."""
+    def feeds(self, batch: Sequence[Inputs]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give all texts at once, the shorter ones filled up: tokens, and which of them are a text's own."""
         from torch import from_numpy, ones_like
         from torch.nn.utils.rnn import pad_sequence
 
         texts = [from_numpy(inputs.arrays["tokens"].astype(np.int64)) for inputs in batch]
         mask = pad_sequence([ones_like(text) for text in texts], batch_first=True)
         tokens = pad_sequence(texts, batch_first=True, padding_value=self._padding)
-        device = self.network.device
-        return list(self._rows(tokens.to(device), mask.to(device))[:, None])
+        yield tokens.to(self._device), mask.to(self._device)
+
+    def examples(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Give two texts, and three longer ones."""
+        from torch import arange, ones_like
+
+        two, three = arange(2 * 8).reshape(2, 8) + 1, arange(3 * 12).reshape(3, 12) + 1
+        return (two, ones_like(two)), (three, ones_like(three))
+
+    def states(self, batch: Sequence[Inputs]) -> list[Tensor]:
+        """Give each one's row, ``(1, dim)``, with gradients."""
+        return [row[None] for feed in self.feeds(batch) for row in self._own(*feed)[0]]
 
     def save(self, folder: Path) -> None:
         """Write the network."""
         self.network.save_pretrained(folder)
-
-    def _rows(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        return self._pool(self.network(input_ids=tokens, attention_mask=mask)[0].float(), mask)
-
-
-class ScoredModel(SentenceModel):
-    """A text classifier on its device."""
-
-    def __init__(self, network: Any, *, pooling: str, precision: str) -> None:
-        super().__init__(network, pooling=pooling, precision=precision)
-        self._states: Tensor | None = None
-        network.base_model.register_forward_hook(self._keep)  # what every kind of classifier passes to its head
-
-    def _keep(self, _encoder: Any, _arguments: Any, output: Any) -> None:
-        self._states = output[0]
-
-    def _rows(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        import torch
-
-        logits = self.network(input_ids=tokens, attention_mask=mask).logits.float()
-        assert self._states is not None
-        embedding, self._states = self._pool(self._states.float(), mask), None
-        config = self.network.config
-        apart = config.problem_type == "multi_label_classification" or logits.shape[1] == 1
-        return torch.cat([embedding, logits.sigmoid() if apart else logits.softmax(dim=1)], dim=1)
-
-
-def _first(states: Tensor, _mask: Tensor) -> Tensor:
-    return states[:, 0]
-
-
-def _mean(states: Tensor, mask: Tensor) -> Tensor:
-    """Average ``(text, token, dim)`` over the tokens that ``(text, token)`` has, not over the fill."""
-    return (states * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-
-
-POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cls": _first, "mean": _mean}
 
 
 def _doubling(length: int) -> int:

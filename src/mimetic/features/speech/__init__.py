@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mimetic.checkpoints import read_config
 from mimetic.features.speech.windows import FIELD, STRIDE, Windows
-from mimetic.models import PRECISIONS, Model
+from mimetic.models import IN_TORCH, Model
 from mimetic.records import SAMPLE_RATE, Json, UsageError
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
@@ -55,8 +55,8 @@ class Speech:
     def __init__(self, folder: Path, *, precision: str = "fp32", layers: str = "last", heads: bool = False) -> None:
         config = read_config(folder)
         _check(folder, config)
-        if precision not in PRECISIONS:
-            raise UsageError(f"the precision is {precision!r}", remedy=f"There are: {', '.join(PRECISIONS)}.")
+        if precision not in IN_TORCH:
+            raise UsageError(f"the precision is {precision!r}", remedy=f"There are: {', '.join(IN_TORCH)}.")
         self._layers = _parse(layers, config.get("num_hidden_layers", _NUM_LAYERS))
         self._normalise = _normalises(folder)
         self._folder, self._precision, self._heads = folder, precision, heads

@@ -8,6 +8,7 @@ is the transformer's input alone: its attention is masked, and all else in it is
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from mimetic.models import Inputs, Rows
-from mimetic.records import UsageError
+from mimetic.records import SAMPLE_RATE, UsageError
 from mimetic.weights import DTYPES, REMEDY, open_config, open_network
 
 PADDING = 0.25
@@ -120,6 +121,8 @@ class SpeechModel:
         self._front = Front(network.feature_extractor, dtype)
         network.feature_extractor = None
         self.network = network.to(dtype)
+        self.graph: Callable[..., tuple[Tensor, ...]] = Alone(network, self._front, head, layers=layers, heads=heads)
+        self._device = network.device
         network.feature_extractor = self._front
         network.encoder.pos_conv_embed = Positions(network.encoder.pos_conv_embed, self._front)
         network.add_module(OWN_HEAD, head)  # it learns with the rest, where anything learns
@@ -127,7 +130,20 @@ class SpeechModel:
     def __call__(self, batch: Sequence[Inputs]) -> list[Rows]:
         """Give the rows of every window, ``(time, dim)``, 50 a second."""
         with torch.inference_mode():
-            return [self._told(values, scores) for values, scores in self._each(batch)]
+            if self._padding:
+                return [self._told(values, scores) for values, scores in self._each(batch)]
+            found = (self.graph(*feed) for feed in self.feeds(batch))
+            return [self._told(given[0][0], given[1][0] if len(given) > 1 else None) for given in found]
+
+    def feeds(self, batch: Sequence[Inputs]) -> Iterator[tuple[Tensor]]:
+        """Give the windows one by one."""
+        for inputs in batch:
+            yield (torch.from_numpy(inputs.arrays["samples"])[None].to(self._device),)
+
+    def examples(self) -> tuple[tuple[Tensor], tuple[Tensor]]:
+        """Give a second of noise, and a longer one."""
+        draw = torch.Generator().manual_seed(0)
+        return (torch.randn(1, SAMPLE_RATE, generator=draw),), (torch.randn(1, 20_011, generator=draw),)
 
     def _told(self, values: Tensor, scores: Tensor | None) -> Rows:
         named = () if self._head is None or scores is None else zip(self._head.names, scores.T, strict=True)
@@ -147,37 +163,31 @@ class SpeechModel:
 
     def _each(self, batch: Sequence[Inputs]) -> list[tuple[Tensor, Tensor | None]]:
         """Give the rows of every window and, if there is a head, its scores of them."""
-        sounds = [torch.from_numpy(inputs.arrays["samples"]).to(self.network.device) for inputs in batch]
+        sounds = [torch.from_numpy(inputs.arrays["samples"]).to(self._device) for inputs in batch]
         found: dict[int, tuple[Tensor, Tensor | None]] = {}
         for run in runs([len(sound) for sound in sounds], self._padding):
             found |= zip(run, self._rows([sounds[i] for i in run]), strict=True)
         return [found[i] for i in range(len(batch))]
 
     def _rows(self, sounds: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor | None]]:
-        last, values = self._states(sounds)
-        scores = None if self._head is None else self._head(last)
-        values = torch.cat([values, scores], dim=2) if self._heads and scores is not None else values
+        values, *more = said(self._given(sounds), self._layers, self._head, self._heads)
         for i, length in enumerate(self._front.lengths):
-            yield values[i, :length], None if scores is None else scores[i, :length]
+            yield values[i, :length], more[0][i, :length] if more else None
 
-    def _states(self, sounds: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Give the output and the layers asked for, ``(window, time, dim)`` float32 each."""
+    def _given(self, sounds: Sequence[Tensor]) -> Any:
         mask = pad_sequence([torch.ones_like(sound, dtype=torch.long) for sound in sounds], batch_first=True)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")  # WavLM's, of itself
-            given = self.network(
+            return self.network(
                 sounds,  # not padded: `Front` takes them one by one
                 attention_mask=mask if len(sounds) > 1 else None,
                 output_hidden_states=bool(self._layers),
             )
-        last = given.last_hidden_state.float()
-        chosen = [given.hidden_states[layer].float() for layer in self._layers]
-        return last, torch.stack(chosen).mean(dim=0) if chosen else last
 
 
 def _own_name(name: str) -> str:
     """Give a weight's name in the family, without what was put around its convolutions."""
-    return name.replace("feature_extractor._convolutions.", "feature_extractor.").replace(
+    return name.replace("feature_extractor.convolutions.", "feature_extractor.").replace(
         "pos_conv_embed._convolutions.", "pos_conv_embed."
     )
 
@@ -188,13 +198,13 @@ class Front(nn.Module):
     def __init__(self, convolutions: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
         self.lengths: list[int] = []
-        self._convolutions, self._dtype = convolutions, dtype
+        self.convolutions, self.dtype = convolutions, dtype
 
     def forward(self, sounds: Sequence[Tensor]) -> Tensor:
         """Bring ``(sample,)`` each to ``(clip, channel, time)``, with zeros behind the shorter ones."""
-        rows = [self._convolutions(sound[None])[0].mT for sound in sounds]
+        rows = [self.convolutions(sound[None])[0].mT for sound in sounds]
         self.lengths = [len(row) for row in rows]
-        return pad_sequence(rows, batch_first=True).mT.to(self._dtype)
+        return pad_sequence(rows, batch_first=True).mT.to(self.dtype)
 
 
 class Positions(nn.Module):
@@ -209,6 +219,55 @@ class Positions(nn.Module):
         """Give ``(clip, time, dim)`` to be added to such."""
         clips = zip(states, self._lengths(), strict=True)
         return pad_sequence([self._convolutions(clip[None, :length])[0] for clip, length in clips], batch_first=True)
+
+
+class Alone(nn.Module):
+    """The network for one window at a time, as ``transformers`` has it: its own convolutions, and no mask."""
+
+    def __init__(
+        self, network: Any, front: Front, head: RegressionHead | None, *, layers: tuple[int, ...], heads: bool
+    ) -> None:
+        super().__init__()
+        self._layers, self._heads, self.head = layers, heads, head
+        self.network = _shallow(network)
+        self.network.feature_extractor = _Same(front)
+        self.network.encoder = _shallow(network.encoder)
+
+    def forward(self, sound: Tensor) -> tuple[Tensor, ...]:
+        """Give ``(1, time, dim)`` of ``(1, sample)`` and, where there is a head, ``(1, time, score)``."""
+        return said(self.network(sound, output_hidden_states=bool(self._layers)), self._layers, self.head, self._heads)
+
+
+class _Same(nn.Module):
+    """The front's convolutions for whole windows."""
+
+    def __init__(self, front: Front) -> None:
+        super().__init__()
+        self._convolutions, self._dtype = front.convolutions, front.dtype
+
+    def forward(self, sound: Tensor) -> Tensor:
+        rows: Tensor = self._convolutions(sound).to(self._dtype)
+        return rows
+
+
+def _shallow(module: Any) -> Any:
+    """Give a module with the same weights, whose parts can be replaced apart from the other's."""
+    other = copy.copy(module)
+    other._modules = dict(module._modules)
+    return other
+
+
+def said(
+    given: Any, layers: Sequence[int], head: RegressionHead | None, heads: bool
+) -> tuple[Tensor, Tensor] | tuple[Tensor]:
+    """Give rows ``(window, time, dim)`` of the layers asked for; where there is a head, its scores of the output."""
+    last = given.last_hidden_state.float()
+    chosen = [given.hidden_states[layer].float() for layer in layers]
+    values = torch.stack(chosen).mean(dim=0) if chosen else last
+    if head is None:
+        return (values,)
+    scores = head(last)
+    return torch.cat([values, scores], dim=2) if heads else values, scores
 
 
 class RegressionHead(nn.Module):

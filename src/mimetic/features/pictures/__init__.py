@@ -14,16 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mimetic.checkpoints import read_config
-from mimetic.images import (
-    Described,
-    Image8,
-    PictureModel,
-    PicturePreparation,
-    Preprocessing,
-    read_preprocessing,
-    size_options,
-)
-from mimetic.models import PRECISIONS, Inputs
+from mimetic.images import PictureModel, PicturePreparation, Preprocessing, read_preprocessing
+from mimetic.models import IN_TORCH, Inputs
 from mimetic.records import Json, UsageError
 
 if TYPE_CHECKING:
@@ -91,9 +83,11 @@ class Pictures:
         UsageError
             if the checkpoint lacks some.
         """
+        from mimetic.features.pictures.tokens import Tokens
+
         network, norm = _open(self._folder)
-        tokens = Tokens(network.to(device), norm, self._preprocessing, pooling=self._pooling, precision=self._precision)
-        return TokenModel(tokens, dim=network.config.hidden_size, device=device)
+        tokens = Tokens(network.to(device), norm, pooling=self._pooling)
+        return TokenModel(tokens, self._preprocessing, device=device, precision=self._precision)
 
 
 def _check(folder: Path, config: Json, pooling: str, precision: str) -> None:
@@ -105,8 +99,8 @@ def _check(folder: Path, config: Json, pooling: str, precision: str) -> None:
         raise UsageError(f"the pooling is {pooling!r}", remedy=f"There are: {', '.join(POOLINGS)}.")
     if pooling == "cls" and kind in WITHOUT_CLS:
         raise UsageError(f"{folder}: a model of type {kind!r} has no CLS token", remedy="Give +pooling=patches or all.")
-    if precision not in PRECISIONS:
-        raise UsageError(f"the precision is {precision!r}", remedy=f"There are: {', '.join(PRECISIONS)}.")
+    if precision not in IN_TORCH:
+        raise UsageError(f"the precision is {precision!r}", remedy=f"There are: {', '.join(IN_TORCH)}.")
 
 
 def _open(folder: Path) -> tuple[Any, Any]:
@@ -131,8 +125,9 @@ def _open(folder: Path) -> tuple[Any, Any]:
 class TokenModel(PictureModel):
     """A vision transformer for the pictures of many clips; its network can go on learning."""
 
-    def __init__(self, tokens: Tokens, *, dim: int, device: str) -> None:
-        super().__init__(tokens, dim=dim, device=device)
+    def __init__(self, tokens: Any, preprocessing: Preprocessing, *, device: str, precision: str) -> None:
+        dim = tokens.network.config.hidden_size
+        super().__init__(tokens, preprocessing, dim=dim, device=device, precision=precision)
         self._tokens, self.network = tokens, tokens.network
 
     def states(self, batch: Sequence[Inputs]) -> list[Tensor]:
@@ -140,50 +135,9 @@ class TokenModel(PictureModel):
         from torch import split
 
         pictures = [inputs.arrays["pictures"] for inputs in batch]
-        rows = self._tokens.states(np.concatenate(pictures))
+        (rows,) = self._tokens(self._preprocessing.tensor(np.concatenate(pictures), self.network.device))
         return list(split(rows, [len(each) for each in pictures]))
 
     def save(self, folder: Path) -> None:
         """Write the network."""
         self.network.save_pretrained(folder)
-
-
-class Tokens:
-    """A vision transformer on its device: pictures in, a row each out.
-
-    Parameters
-    ----------
-    norm
-        what pooled states go through; ``None``: nothing.
-    """
-
-    def __init__(self, network: Any, norm: Any, preprocessing: Preprocessing, *, pooling: str, precision: str) -> None:
-        self.network, self._norm, self._preprocessing = network, norm, preprocessing
-        self._pooling, self._precision = pooling, precision
-        self._options = size_options(network)
-
-    def __call__(self, pictures: Image8) -> Described:
-        """Give ``(picture, dim)`` of ``(picture, height, width, 3)`` uint8."""
-        from mimetic.weights import computing
-
-        with computing(self.network.device, self._precision):
-            return self.states(pictures).cpu().numpy(), {}
-
-    def states(self, pictures: Image8) -> Tensor:
-        """Give ``(picture, dim)`` with gradients."""
-        pixels = self._preprocessing.tensor(pictures, self.network.device)
-        states = self.network(pixels, **self._options).last_hidden_state.float()
-        rows = self._pool(states, patches=self._num_patches(*pixels.shape[2:]))
-        normed: Tensor = rows if self._norm is None else self._norm(rows)
-        return normed.float()
-
-    def _num_patches(self, height: int, width: int) -> int:
-        told = self.network.config.patch_size
-        down, across = (told, told) if isinstance(told, int) else told
-        return (height // down) * (width // across)
-
-    def _pool(self, states: Tensor, *, patches: int) -> Tensor:
-        """Bring ``(picture, token, dim)`` to ``(picture, dim)``; the patches come last."""
-        if self._pooling == "cls":
-            return states[:, 0]
-        return (states[:, -patches:] if self._pooling == "patches" else states).mean(dim=1)
