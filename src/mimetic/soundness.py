@@ -86,6 +86,7 @@ class Bytes:
         """Tell whether a batch is as it was written, to the last byte."""
         if number not in self._proven and self._told[number].get(WHOLE) == _whole(self.batches[number]).encode():
             self._proven.add(number)
+            self.release()  # all of the batch was touched, for a clip or two of it
         return number in self._proven
 
     def release(self) -> None:

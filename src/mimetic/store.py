@@ -39,7 +39,7 @@ SUFFIX = ".arrow"
 BATCH = 16 << 20
 """Bytes of values from which on a record batch is written, and the next one begun."""
 
-HELD = 32 << 20
+HELD = 8 << 20
 """Bytes that are read of a feature's files before their pages are let go of."""
 
 
