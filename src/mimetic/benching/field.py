@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mimetic.batches import Batch, Bucket
 from mimetic.benching.cases import CASES
-from mimetic.benching.clips import Made
+from mimetic.benching.clips import SHARE, Made
 from mimetic.benching.measuring import Cost
 from mimetic.benching.ours import CPU, Frames, judged, trainer_of
 from mimetic.branches import Branch
@@ -143,8 +143,6 @@ def _padded(tracks: Sequence[Tensor]) -> Padded:
 
 def feature_rows(made: Made, key: str) -> NDArray[np.int64]:
     """Give how many rows of a feature each made clip has."""
-    from mimetic.benching.clips import SHARE
-
     return -(-made.lengths // SHARE[key])
 
 
@@ -165,7 +163,7 @@ def train_theirs(made: Made, case: str, way: str, part: int) -> Cost:
     recipe, cost = CASES[case], Cost()
     with one_thread():
         material = Shelf(made.dataset, made.store).material(recipe)
-        network = with_packed(trainer_of(case, material).network)
+        network = with_packed(trainer_of(recipe, material).network)
         clips = thinned(material, part)
         compared = judged(material)
         with cost.measured("load"):

@@ -11,13 +11,13 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mimetic.parallel import processors
 from mimetic.records import Json
@@ -44,16 +44,17 @@ class Cost:
 
 
 Work = Callable[..., Cost]
+Key = TypeVar("Key", bound=Hashable)
 
 
-def measure(work: Work, *arguments: Any) -> Cost:
-    """Run ``work(*arguments)`` in a new process that has imported what it needs, with one thread."""
+def measure(work: Work, *arguments: Any, ready: Callable[[], None]) -> Cost:
+    """Run ``work(*arguments)`` in a new process that has imported what it needs and is ``ready``, with one thread."""
     methods = get_all_start_methods()
     context = get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload([work.__module__])
     with _one_thread(), ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_peaked, work, *arguments).result()
+        return pool.submit(_peaked, ready, work, *arguments).result()
 
 
 @contextmanager
@@ -71,7 +72,8 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _peaked(work: Work, *arguments: Any) -> Cost:
+def _peaked(ready: Callable[[], None], work: Work, *arguments: Any) -> Cost:
+    ready()
     before = _status("VmRSS")
     _forget_peak()
     cost = work(*arguments)
@@ -97,15 +99,19 @@ def _forget_peak() -> None:
 
 
 def in_turns(
-    jobs: Mapping[str, tuple[Any, ...]], *, repeats: int, progress: Callable[[int, int], None]
-) -> dict[str, list[Cost]]:
+    jobs: Mapping[Key, tuple[Any, ...]],
+    *,
+    repeats: int,
+    ready: Callable[[], None],
+    progress: Callable[[int, int], None],
+) -> dict[Key, list[Cost]]:
     """Measure every job, then every job again, ``repeats`` times; a job is ``(work, *arguments)``."""
-    found: dict[str, list[Cost]] = {name: [] for name in jobs}
+    found: dict[Key, list[Cost]] = {name: [] for name in jobs}
     total = repeats * len(jobs)
     progress(0, total)
     for turn in range(repeats):
         for number, (name, (work, *arguments)) in enumerate(jobs.items()):
-            found[name].append(measure(work, *arguments))
+            found[name].append(measure(work, *arguments, ready=ready))
             progress(turn * len(jobs) + number + 1, total)
     return found
 

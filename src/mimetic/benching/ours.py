@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mimetic.batches import make_batch
 from mimetic.benching.cases import CASES
 from mimetic.benching.clips import Made
 from mimetic.benching.measuring import Cost
+from mimetic.datasets import open_dataset
 from mimetic.devices import one_thread
 from mimetic.network import Network, Outputs, score_tracks
+from mimetic.recipes import Recipe
 from mimetic.records import Dataset
 from mimetic.store import Store
 from mimetic.training.loop import Trainer
@@ -48,10 +52,10 @@ class Weighing(Trainer):
         return super()._outputs(clips)
 
 
-def trainer_of(case: str, material: Material) -> Weighing:
-    """Make a case's trainer, its weights drawn from seed 0."""
+def trainer_of(recipe: Recipe, material: Material) -> Weighing:
+    """Make a recipe's trainer, its weights drawn from seed 0."""
     torch.manual_seed(0)
-    return Weighing(CASES[case], material, (), 0, CPU)
+    return Weighing(recipe, material, (), 0, CPU)
 
 
 def judged(material: Material) -> NDArray[np.intp]:
@@ -61,19 +65,39 @@ def judged(material: Material) -> NDArray[np.intp]:
     return order[np.linspace(0, len(order) - 1, min(JUDGED, len(order))).astype(np.intp)]
 
 
-def train_made(made: Made, case: str, epochs: int) -> Cost:
-    """Train a case on made clips."""
-    return train_ours(made.dataset, made.store, case, epochs)
+def warm_up() -> None:
+    """Import what torch imports when it first takes a step."""
+    weight = nn.Parameter(torch.zeros(1))
+    weight.sum().backward()  # type: ignore[no-untyped-call]
+    torch.optim.AdamW([weight], fused=True).step()
 
 
-def train_ours(dataset: Dataset, store: Store, case: str, epochs: int) -> Cost:
-    """Open a data set's features and train a case on them for some epochs; the last one counts."""
+def train_made(made: Made, case: str, epochs: int, seconds: float = 0.0) -> Cost:
+    """Train a case on made clips, or on the first ``seconds`` of each."""
+    recipe = CASES[case]
+    recipe = replace(recipe, parts=tuple(replace(part, seconds=seconds) for part in recipe.parts))
+    return train_ours(made.dataset, made.store, recipe, epochs)
+
+
+def train_stored(root: Path, case: str, epochs: int) -> Cost:
+    """Train a case on a data set that is there, with its features."""
+    cost = Cost()
+    with cost.measured("data set"):
+        dataset = open_dataset(root)
+    found = train_ours(dataset, Store(dataset.store or root / "features"), CASES[case], epochs)
+    found.cpu |= cost.cpu
+    found.wall |= cost.wall
+    return found
+
+
+def train_ours(dataset: Dataset, store: Store, recipe: Recipe, epochs: int) -> Cost:
+    """Open a data set's features and train a recipe on them for some epochs; the last one counts."""
     cost = Cost()
     with one_thread():
         with cost.measured("load"):
-            material = Shelf(dataset, store).material(CASES[case])
+            material = Shelf(dataset, store).material(recipe)
         with cost.measured("prepare"):
-            trainer = trainer_of(case, material)
+            trainer = trainer_of(recipe, material)
         scores = score_tracks(trainer.network.eval(), material.parts, judged(material), CPU)
         frames, optimiser = Frames(trainer.network), trainer.optimiser()
         rates = trainer.rates(optimiser)
@@ -84,18 +108,8 @@ def train_ours(dataset: Dataset, store: Store, case: str, epochs: int) -> Cost:
         "scores": scores.tolist(),
         "clips": len(material.split.train),
         "frames": frames.needed // epochs,
-        "computed": frames.computed / frames.needed,
+        "computed": frames.computed / max(frames.needed, 1),
         "largest": trainer.largest,
         "parameters": 4 * sum(p.numel() for p in trainer.network.parameters()),
     }
-    return cost
-
-
-def read_once(made: Made, case: str) -> Cost:
-    """Make the batches of one epoch of a case, and do nothing with them."""
-    cost = Cost()
-    material = Shelf(made.dataset, made.store).material(CASES[case])
-    with cost.measured("epoch"):
-        for start in range(0, len(material.split.train), CASES[case].fit.clips):
-            make_batch(material.parts, material.split.train[start : start + CASES[case].fit.clips], CPU)
     return cost
