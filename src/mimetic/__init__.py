@@ -10,6 +10,7 @@ The house, in the order of the river (a module imports only from those above it)
     backends                                             who computes pretrained networks
     voices recognisers                                   where somebody speaks, and what
     sheets foreign sources                               what others made, and where it lies
+    gating                                               a recurrence, its gradient written out
     features encoders fusions                            views become tracks, vectors, scores: open tables
     licences                                             what has to be accepted
     spools soundness store stocktaking                   tracks on disk
@@ -35,6 +36,7 @@ The house, in the order of the river (a module imports only from those above it)
     estimator                                            the river for arrays: scikit-learn's conventions
     listings console leakage                             the tables; the terminal; how much is look-up
     report                                               one HTML page
+    benching                                             ours beside the field's ways, measured
     demonstration cards showing                          the whole river; Markdown; what searches and stacks are
     hub                                                  a run on its way to or from the hub
     calls                                                what the words of a call mean

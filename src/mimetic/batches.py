@@ -7,9 +7,9 @@ long sound and few faces costs neither modality the other's padding.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -18,12 +18,15 @@ from torch import Tensor, nn
 
 from mimetic.features import Feature
 from mimetic.records import Dataset, Json, StoreError, Track
-from mimetic.store import Store, digest
+from mimetic.store import Store, StoredFeature, digest
+
+Rows = NDArray[np.floating[Any]]
+"""What was measured of a clip, ``(time, dim)``."""
 
 BUDGET = 65_536
 """Rows of time, padding included, in one bucket; a longer clip is a bucket of its own."""
 
-SLACK, SLACK_ROWS = 0.15, 512
+SLACK, SLACK_ROWS = 0.15, 64
 """Padding that one bucket may hold: this share of its own rows, or as many rows as a bucket of its own would cost."""
 
 
@@ -58,6 +61,27 @@ class Batch:
         return sure
 
 
+class Each(Sequence[Rows | None]):
+    """The rows of many clips, each made when it is asked for."""
+
+    def __init__(self, count: int, give: Callable[[int], Rows | None]) -> None:
+        self._count, self._give = count, give
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, clip: int) -> Rows | None: ...
+    @overload
+    def __getitem__(self, clip: slice) -> list[Rows | None]: ...
+    def __getitem__(self, clip: int | slice) -> Rows | None | list[Rows | None]:
+        if isinstance(clip, slice):
+            return [self._give(one) for one in range(*clip.indices(self._count))]
+        if not 0 <= clip < self._count:
+            raise IndexError(clip)
+        return self._give(clip)
+
+
 class Ragged:
     """One feature of many clips: arrays of ``(time, dim)``, none where it is missing.
 
@@ -68,16 +92,30 @@ class Ragged:
     def __init__(self, tracks: Iterable[Track | None], dim: int) -> None:
         self.dim = dim
         self.rate = 0.0
-        self.values: list[NDArray[np.floating[Any]] | None] = []
+        held: list[Rows | None] = []
         self.quality: dict[int, NDArray[np.float32]] = {}
         for clip, track in enumerate(tracks):
-            self.values.append(None if track is None else track.measured)
+            held.append(None if track is None else track.measured)
             self.rate = self.rate if track is None else track.rate
             if track is not None and "confidence" in track.notes:
                 self.quality[clip] = track.notes["confidence"][track.valid].clip(0.0, 1.0)
-        self.lengths = np.array([0 if v is None else len(v) for v in self.values], dtype=np.int64)
-        dtypes = {v.dtype for v in self.values if v is not None}
+        self.values: Sequence[Rows | None] = held
+        self.lengths = np.array([0 if v is None else len(v) for v in held], dtype=np.int64)
+        dtypes = {v.dtype for v in held if v is not None}
         self._dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
+
+    @classmethod
+    def stored(cls, feature: StoredFeature, clips: Sequence[str], dim: int) -> Ragged:
+        """Give clips whose rows stay on the disk until they are asked for; a clip without rows has none."""
+        ragged = cls([], dim)
+        ragged.lengths = np.array([feature.measured_length(clip) for clip in clips], dtype=np.int64)
+        there = np.flatnonzero(ragged.lengths).tolist()
+        ragged.values = Each(len(clips), lambda clip: feature.measured(clips[clip]) if ragged.lengths[clip] else None)
+        ragged.rate = feature.newest(clips[there[-1]]).rate(clips[there[-1]]) if there else 0.0
+        told = ((clip, feature.newest(clips[clip]).confidence(clips[clip])) for clip in there)
+        ragged.quality = {clip: sure.clip(0.0, 1.0) for clip, sure in told if sure is not None}
+        ragged._dtype = feature.dtype
+        return ragged
 
     def holding(self, values: Sequence[NDArray[np.floating[Any]] | None]) -> Ragged:
         """Give other clips, or the same ones changed, in the same columns and at the same rate.
@@ -96,7 +134,7 @@ class Ragged:
         if not seconds * self.rate or self.lengths.max(initial=0) <= rows:
             return self
         shorter = copy.copy(self)
-        shorter.values = [None if values is None else values[:rows] for values in self.values]
+        shorter.values = Each(len(self.values), lambda clip: _first(self.values[clip], rows))
         shorter.quality = {clip: quality[:rows] for clip, quality in self.quality.items()}
         shorter.lengths = np.minimum(self.lengths, rows)
         return shorter
@@ -109,14 +147,16 @@ class Ragged:
         """
         rows = max(1, round(crop * self.rate)) if crop * self.rate else 0
         less = copy.copy(self)
-        less.values, less.quality, less.lengths = list(self.values), dict(self.quality), self.lengths.copy()
+        less.quality, less.lengths = dict(self.quality), self.lengths.copy()
+        drawn: dict[int, Rows] = {}
         for clip in clips.tolist():
             if (values := self.values[clip]) is None or not len(values):
                 continue
             kept = _kept_rows(len(values), rows, masked, draw)
-            less.values[clip], less.lengths[clip] = values[kept], len(kept)
+            drawn[clip], less.lengths[clip] = values[kept], len(kept)
             if clip in self.quality:
                 less.quality[clip] = self.quality[clip][kept]
+        less.values = Each(len(self.values), lambda clip: drawn[clip] if clip in drawn else self.values[clip])
         return less
 
     def buckets(self, clips: NDArray[np.intp], device: torch.device) -> tuple[Bucket, ...]:
@@ -151,6 +191,10 @@ class Ragged:
         for place, (clip, length) in enumerate(zip(clips.tolist(), lengths.tolist(), strict=True)):
             quality[place, :length] = self.quality.get(clip, 1.0)
         return torch.from_numpy(quality).to(device)
+
+
+def _first(values: Rows | None, count: int) -> Rows | None:
+    return None if values is None else values[:count]
 
 
 def _kept_rows(length: int, rows: int, masked: float, draw: np.random.Generator) -> NDArray[np.intp]:
@@ -226,6 +270,8 @@ def _replaced(buckets: Sequence[Bucket], places: NDArray[np.intp]) -> tuple[Buck
 def load_tracks(store: Store, wanted: Feature, dataset: Dataset) -> Ragged:
     """Map one feature of every clip, in the data set's order; a clip without rows has none.
 
+    Nothing but lengths is read here; whether rows are as they were written is known when they are first touched.
+
     Raises
     ------
     StoreError
@@ -233,8 +279,7 @@ def load_tracks(store: Store, wanted: Feature, dataset: Dataset) -> Ragged:
     """
     identity = stored_identity(store, wanted, dataset)
     stored = store[wanted.key]
-    tracks = (stored[clip.id] if stored.length(clip.id) else None for clip in dataset.clips)
-    return Ragged(tracks, int(identity["dim"]))
+    return Ragged.stored(stored, [clip.id for clip in dataset.clips], int(identity["dim"]))
 
 
 def stored_identity(store: Store, wanted: Feature, dataset: Dataset) -> Json:

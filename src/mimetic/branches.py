@@ -115,10 +115,11 @@ class Branch(nn.Module):
 
     def fit(self, ragged: Ragged, clips: Iterable[int]) -> None:
         """Fit what prepares rows on these clips, if anything has to be."""
-        some = [track for clip in clips if (track := ragged.values[clip]) is not None and len(track)]
+        some = list(clips)
 
         def rows() -> Iterator[Tensor]:
-            return (self._described(torch.from_numpy(track.astype("float64"))) for track in some)
+            tracks = (ragged.values[clip] for clip in some if ragged.lengths[clip])
+            return (self._described(torch.from_numpy(track.astype("float64"))) for track in tracks if track is not None)
 
         if isinstance(self.standardise, Standardise):
             self.standardise.fit(rows())

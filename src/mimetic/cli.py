@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands import data, judging, keeping, learning, planning, searching, serving, using
+from mimetic.commands import benching, data, judging, keeping, learning, planning, searching, serving, using
 from mimetic.commands.arguments import STOPPED, WRONG_CALL
 from mimetic.records import MimeticError, UsageError
 
@@ -57,6 +57,7 @@ for command in (
 ):
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(keeping.store, name="store")
+app.add_typer(benching.bench, name="bench")
 
 
 # ------------------------------------------------------------------------------------------------ main

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,8 +40,10 @@ def devices_of(name: str) -> tuple[str, ...]:
 def one_thread() -> Iterator[None]:
     """Compute with one thread on the CPU: a sum over two rounds differently, and small steps are slower with two.
 
-    (A fusion of the demo, on two busy cores: 1.4 s with one thread, 5.0 s with two.)
+    (A fusion of the demo, on two busy cores: 1.4 s with one thread, 5.0 s with two.) oneDNN keeps what it has built for
+    the last 1,024 shapes, a megabyte each for an LSTM, and buckets have a new shape nearly every time: few are kept.
     """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")  # read when it computes for the first time
     import torch
 
     before = torch.get_num_threads()

@@ -6,7 +6,7 @@ the reason: no sound in the clip, no face found, or dropped in training. A fusio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,8 @@ from mimetic.branches import Standardise as Standardise
 from mimetic.fusions import FUSIONS
 from mimetic.recipes import Recipe
 
-EVALUATED_AT_ONCE = 256
-"""Clips in one pass of evaluation."""
+EVALUATED_AT_ONCE, ROWS_AT_ONCE = 256, 16_384
+"""Clips, and rows of the longest modality, in one pass of evaluation; a longer clip is one of its own."""
 
 PRIOR = 3
 """Columns of arousal, dominance and valence, the last ones of a speech model's own heads."""
@@ -193,6 +193,13 @@ def _count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def _passes(order: NDArray[np.intp], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
+    """Cut clips in an order of ascending lengths into passes that memory can hold."""
+    for places in np.array_split(order, -(-len(order) // EVALUATED_AT_ONCE)):
+        rows = int(lengths[places].sum())
+        yield from np.array_split(places, min(len(places), -(-rows // ROWS_AT_ONCE) or 1))
+
+
 def score_tracks(
     network: Network, parts: tuple[Ragged, ...], clips: NDArray[np.intp], device: torch.device
 ) -> NDArray[np.float64]:
@@ -204,7 +211,7 @@ def score_tracks(
     order = np.argsort(lengths, kind="stable")
     scores: NDArray[np.float64] | None = None
     with torch.inference_mode():
-        for places in np.array_split(order, -(-len(clips) // EVALUATED_AT_ONCE)):
+        for places in _passes(order, lengths):
             values = network(make_batch(parts, clips[places], device)).double().cpu().numpy()
             scores = np.empty((len(clips), values.shape[1])) if scores is None else scores
             scores[places] = values

@@ -9,6 +9,7 @@ reading costs one pass over what is read, and planning costs none.
 from __future__ import annotations
 
 import hashlib
+import mmap
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -65,7 +66,9 @@ class Bytes:
 
     def __init__(self, path: Path) -> None:
         self._proven = _proven(stamp(path))
-        source = pa.memory_map(str(path))
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        source = pa.BufferReader(pa.py_buffer(self._map))
         reader = pa.ipc.open_file(source)
         self.schema = reader.schema
         pairs = [reader.get_batch_with_custom_metadata(i) for i in range(reader.num_record_batches)]
@@ -83,7 +86,13 @@ class Bytes:
         """Tell whether a batch is as it was written, to the last byte."""
         if number not in self._proven and self._told[number].get(WHOLE) == _whole(self.batches[number]).encode():
             self._proven.add(number)
+            self.release()  # all of the batch was touched, for a clip or two of it
         return number in self._proven
+
+    def release(self) -> None:
+        """Let go of the memory that mapped pages take; they are read again when they are touched again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def verify(self) -> bool:
         """Tell whether every byte is as it was written, whatever was known before."""

@@ -39,6 +39,9 @@ SUFFIX = ".arrow"
 BATCH = 16 << 20
 """Bytes of values from which on a record batch is written, and the next one begun."""
 
+HELD = 8 << 20
+"""Bytes that are read of a feature's files before their pages are let go of."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Row:
@@ -276,6 +279,58 @@ class Shard:
             int(self._offsets[batch][line + 1] - self._offsets[batch][line]) for batch, line in self._lines[clip]
         )
 
+    def release(self) -> None:
+        """Let go of the memory that what was read of the file takes."""
+        self._bytes.release()
+
+    @cached_property
+    def _counts(self) -> list[NDArray[np.int64]]:
+        """Count the rows with a measurement, ``(line,)`` for each batch."""
+        sums = (np.concatenate([[0], np.cumsum(valid)]) for valid in self._valid)
+        return [np.diff(of[offsets]) for of, offsets in zip(sums, self._offsets, strict=True)]
+
+    def measured_length(self, clip: str) -> int:
+        """Count the rows of the clip's track that carry a measurement."""
+        return sum(int(self._counts[batch][line]) for batch, line in self._lines[clip])
+
+    def measured(self, clip: str) -> NDArray[np.floating[Any]]:
+        """Give ``Track.measured`` of a clip's track, and nothing else of it: a view where no row is left out.
+
+        Raises
+        ------
+        StoreError
+            as ``track``.
+        """
+        pieces = [self._measured(batch, line) for batch, line in self._lines[clip]]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def _measured(self, batch: int, line: int) -> NDArray[np.floating[Any]]:
+        self._check(batch)
+        start, stop = self._offsets[batch][line : line + 2].tolist()
+        values = self._values[batch][start:stop]
+        return values if self._counts[batch][line] == stop - start else values[self._valid[batch][start:stop]]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its values."""
+        return self._values[0].dtype
+
+    def rate(self, clip: str) -> float:
+        """Give how many rows of the clip's track there are a second."""
+        return float(self._cell("rate", clip))
+
+    def confidence(self, clip: str) -> NDArray[np.float32] | None:
+        """Give how sure a detector was of each measured row, ``(row,)``; ``None`` where the track does not say."""
+        name = "note:confidence"
+        if name not in self._batches[0].schema.names:
+            return None
+        pieces = []
+        for batch, line in self._lines[clip]:
+            start, stop = self._offsets[batch][line : line + 2].tolist()
+            sure = self._batches[batch].column(name).values.to_numpy()[start:stop]
+            pieces.append(sure[self._valid[batch][start:stop]])
+        return np.concatenate(pieces)
+
     def track(self, clip: str) -> Track:
         """Give a clip's track: its values are a view of the mapped file, but for those that span several batches.
 
@@ -286,9 +341,12 @@ class Shard:
         """
         return joined([self._piece(batch, line, clip) for batch, line in self._lines[clip]])
 
-    def _piece(self, batch: int, line: int, clip: str) -> Track:
+    def _check(self, batch: int) -> None:
         if not self._bytes.sound(batch):
             raise damaged(self.path, "its bytes are not those that were written")
+
+    def _piece(self, batch: int, line: int, clip: str) -> Track:
+        self._check(batch)
         start, stop = int(self._offsets[batch][line]), int(self._offsets[batch][line + 1])
         columns = self._batches[batch]
         notes = {
@@ -298,7 +356,7 @@ class Shard:
         }
         return Track(
             values=self._values[batch][start:stop],
-            rate=float(self._cell("rate", clip)),
+            rate=self.rate(clip),
             valid=self._valid[batch][start:stop],
             notes=notes,
             provenance={**self.identity, "source": self.source(clip)},
@@ -312,6 +370,7 @@ class StoredFeature(Mapping[str, Track]):
         self.folder = folder
         self.shards = _open_all(folder)
         self._newest = {clip: shard for shard in self.shards for clip in shard.clips}
+        self._held = 0
 
     def __getitem__(self, clip: str) -> Track:
         return self._newest[clip].track(clip)
@@ -340,6 +399,29 @@ class StoredFeature(Mapping[str, Track]):
     def length(self, clip: str) -> int:
         """Count the rows of the clip's track."""
         return self._newest[clip].length(clip)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that all its values fit in."""
+        return np.result_type(*{shard.dtype for shard in self.shards})
+
+    def measured_length(self, clip: str) -> int:
+        """Count the rows of the clip's track that carry a measurement."""
+        return self._newest[clip].measured_length(clip)
+
+    def measured(self, clip: str) -> NDArray[np.floating[Any]]:
+        """Give the rows of the clip's track that carry a measurement, ``(time, dim)``.
+
+        What was read before is let go of again from time to time: no more than about ``HELD`` bytes of the files stay
+        in memory, however many clips are gone through.
+        """
+        rows = self._newest[clip].measured(clip)
+        self._held += rows.nbytes
+        if self._held > HELD:
+            self._held = 0
+            for shard in self.shards:
+                shard.release()
+        return rows
 
 
 def _open_all(folder: Path) -> list[Shard]:

@@ -122,7 +122,7 @@ class Trainer:
         optimiser = self.optimiser()
         rates = self.rates(optimiser)
         for epoch in range(1, self.fit.epochs + 1):
-            loss = self._epoch(optimiser, rates)
+            loss = self.epoch(optimiser, rates)
             line = {"epoch": epoch, "loss": loss, "rate": optimiser.param_groups[0]["lr"], **self._validate()}
             self.history.append(line)
             if not math.isfinite(loss):
@@ -135,7 +135,7 @@ class Trainer:
             if rates.stop:
                 return
 
-    def _epoch(self, optimiser: torch.optim.AdamW, rates: Rates) -> float:
+    def epoch(self, optimiser: torch.optim.AdamW, rates: Rates) -> float:
         """Go through the training clips once, in an order that belongs to the seed; give the mean loss."""
         self._train_mode()
         learning = [p for p in self.network.parameters() if p.requires_grad]

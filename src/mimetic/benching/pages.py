@@ -1,0 +1,112 @@
+"""What a bench found, as people read it: tables for the terminal, and a page of Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mimetic.records import Json
+from mimetic.store import write_atomically
+
+Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+"""A title, columns, rows."""
+
+
+def tables(found: Json) -> list[Table]:
+    """Give what was found as tables; one without rows is left out."""
+    all_of = [
+        ("ours against the field's ways", _AGAINST, [_against(line) for line in found["results"]]),
+        ("ours", _OWN, [_own(line) for line in found["ours"]]),
+        ("as work grows", _GROWN, [_grown(line) for line in found["growth"]]),
+    ]
+    return [table for table in all_of if table[2]]
+
+
+_AGAINST = (
+    *("training: the field's way", "times", "ours", "theirs", "spread", "frames", "peak MB", "load s"),
+    *("difference", "target"),
+)
+_OWN = ("training", "CPU s", "wall s", "clips", "frames", "computed", "peak MB", "limit MB", "opening s")
+_GROWN = ("training", "on", "frames", "CPU s", "us a frame", "ms a clip")
+
+
+def _against(line: Json) -> tuple[str, ...]:
+    wide = f"{line['spread']['ours']:.0%}, {line['spread']['theirs']:.0%}"
+    target = "" if line["target"] is None else f"{line['target']:g}: {'met' if line['met'] else 'missed'}"
+    return (
+        line["name"],
+        f"{line['ratio']:.1f}",
+        f"{line['ours']:.2f}",
+        f"{line['theirs']:.1f}",
+        wide,
+        f"{line['computed']:.1f}",
+        _megabytes(line["peak"]),
+        f"{line['load']:.1f}",
+        f"{line['difference']:.0e}",
+        target,
+    )
+
+
+def _own(line: Json) -> tuple[str, ...]:
+    return (
+        line["name"],
+        f"{line['cpu']:.2f}",
+        f"{line['wall']:.2f}",
+        f"{line['clips']:,}",
+        f"{line['frames']:,}",
+        f"{line['computed']:.3f}",
+        _megabytes(line["peak"]),
+        _megabytes(line["limit"]),
+        f"{line['load']:.2f}",
+    )
+
+
+def _grown(line: Json) -> tuple[str, ...]:
+    figures = (f"{line['cpu']:.2f}", f"{line['microseconds_a_frame']:.1f}", f"{line['milliseconds_a_clip']:.2f}")
+    return (line["name"], line["what"], f"{line['frames']:,}", *figures)
+
+
+def _megabytes(count: float | None) -> str:
+    return "" if count is None else f"{count / 1e6:,.0f}"
+
+
+def page(found: Json, command: str) -> str:
+    """Give the page."""
+    lines = ["# What training costs", "", *_preface(found, command)]
+    for title, columns, rows in tables(found):
+        lines += ["", f"## {title[0].upper()}{title[1:]}", "", _line(columns), _line(["---"] * len(columns))]
+        lines += [_line(row) for row in rows]
+    return "\n".join([*lines, ""])
+
+
+def _preface(found: Json, command: str) -> list[str]:
+    own = found["machine"]
+    here = [
+        f"Measured by `{command}` on {own['date']}: {own['processors']} processors ({own['processor']}), load",
+        f"{own['load']} at the end, Python {own['python']}, torch {own['torch']}, one thread a measurement.",
+        "Processor seconds; each measurement in a process of its own. Peak memory is above the imports.",
+    ]
+    if not found["results"]:
+        return here
+    return [
+        *here,
+        "",
+        f"{found['clips']:,} made clips, lengths lognormal with a median of 60 rows of sound and a longest of 1,500;",
+        f"one epoch of training. The field's ways on {found['measured_on']} of the training clips, as many short as long,",
+        f"scaled up; medians of {found['repeats']}, measured in turns; spread is (largest - smallest) / median. Same network,",
+        "same weights; difference is the largest between the scores of 32 clips by both ways. Fusions drop modalities in",
+        "training: ours does not compute what is dropped. Frames are those computed for each that a clip has.",
+    ]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def write(found: Json, out: Path, name: str, command: str) -> list[Path]:
+    """Write ``NAME.json`` and ``NAME.md``."""
+    paths = [out / f"{name}.json", out / f"{name}.md"]
+    write_atomically(paths[0], (json.dumps(found, indent=1) + "\n").encode())
+    write_atomically(paths[1], page(found, command).encode())
+    return paths

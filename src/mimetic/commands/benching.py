@@ -1,0 +1,70 @@
+"""Commands that measure ours beside the field's usual way."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mimetic.commands.arguments import AsJson
+
+bench = typer.Typer(help="Measure ours beside the field's usual way, in turns, on this machine.", rich_markup_mode=None)
+
+
+@bench.callback()
+def benches() -> None:
+    """Measure ours beside the field's usual way, in turns, on this machine."""
+
+
+@bench.command()
+def training(
+    quick: Annotated[bool, typer.Option("--quick", help="A tiny run, to see that it runs.")] = False,
+    only: Annotated[str, typer.Option(metavar="NAME,NAME", help="These cases; all if not told.")] = "",
+    full: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", help="Ours alone, on a data set with features.", show_default=False),
+    ] = None,
+    mmsa: Annotated[bool, typer.Option("--mmsa", help="MMSA's own training beside ours, where it is installed.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A folder for bench_training.json and .md.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Training: made clips with a long tail of lengths, against padding, packed sequences and a file a clip.
+
+    Takes about ten minutes; seconds are processor seconds, ratios come from one run.
+    """
+    from dataclasses import replace
+
+    from mimetic import calls, console
+    from mimetic.benching import pages
+    from mimetic.benching.cases import CASES
+    from mimetic.benching.training import FULL, QUICK, bench_stored, bench_training
+    from mimetic.records import find
+
+    names = calls.names_in(only)
+    for name in names:
+        find(CASES, name, "case")
+    with console.bars() as bars, tempfile.TemporaryDirectory() as folder:
+        progress = bars.counter("measuring")
+        if full is not None:
+            found = bench_stored(full, names or ("F1", "LSTM 1x128"), progress=progress)
+        else:
+            plan = QUICK if quick else FULL
+            plan = replace(plan, cases=names) if names else plan
+            found = bench_training(Path(folder), plan, progress=progress)
+            if mmsa:
+                from mimetic.benching.mmsa import bench_mmsa
+
+                found["results"] += bench_mmsa(Path(folder), plan)
+    command = "mimetic bench training" + (" --full DATA" if full else "")
+    written = pages.write(found, out, "bench_training_full" if full else "bench_training", command) if out else []
+    if as_json:
+        console.print_json(found)
+        return
+    for title, columns, rows in pages.tables(found):
+        console.print_table(columns, rows, title=title)
+    console.print_lines(*map(str, written))
