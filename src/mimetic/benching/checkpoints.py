@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModel, BertTokenizer
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 TINY = {"hidden_size": 192, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 768}
 
@@ -33,6 +34,14 @@ def make_dinov2(folder: Path, *, size: str = "base") -> Path:
     return folder
 
 
+def make_vit(folder: Path) -> Path:
+    """Write a vision transformer of ViT-tiny's size: 224 pixels, patches of 16, 5.5 million parameters."""
+    _write(folder, "vit", {"hidden_size": 192, "num_attention_heads": 3, "intermediate_size": 768})
+    told = {"image_processor_type": "ViTImageProcessor", "size": {"height": 224, "width": 224}, "resample": 2}
+    (folder / "preprocessor_config.json").write_text(json.dumps(told))
+    return folder
+
+
 def make_wav2vec2(folder: Path, *, size: str = "base") -> Path:
     """Write a speech model of wav2vec2-base's build: 50 rows a second."""
     small = {**TINY, "conv_dim": [32] * 7} if size == "tiny" else {}
@@ -46,16 +55,22 @@ def make_wav2vec2(folder: Path, *, size: str = "base") -> Path:
     return folder
 
 
-def make_bert(folder: Path, *, size: str = "base") -> Path:
+def make_bert(folder: Path, *, size: str = "base", **changes: int) -> Path:
     """Write a text encoder of BERT-base's build, which GTE-base's is; it reads letter by letter."""
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     tokens = dict.fromkeys([*special, *letters, *(f"##{letter}" for letter in letters)])
-    _write(folder, "bert", {**(TINY if size == "tiny" else {}), "vocab_size": 30_522})
+    _write(folder, "bert", {**(TINY if size == "tiny" else {}), "vocab_size": 30_522, **changes})
     BertTokenizer(vocab={token: number for number, token in enumerate(tokens)}).save_pretrained(folder)
     return folder
 
 
 def _write(folder: Path, kind: str, changes: Mapping[str, Any]) -> None:
-    torch.manual_seed(0)
-    AutoModel.from_config(AutoConfig.for_model(kind, **changes)).eval().save_pretrained(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = AutoModel.from_config(AutoConfig.for_model(kind, **changes)).eval()
+    bars = is_progress_bar_enabled()
+    disable_progress_bar()
+    network.save_pretrained(folder)
+    if bars:
+        enable_progress_bar()

@@ -14,7 +14,7 @@ SAMPLE_RATE = 16_000
 def make_clip(path: Path, seconds: float, *, height: int = 360, width: int = 640, seed: int = 0) -> Path:
     """Write an mp4 (H.264 and AAC) of 25 frames a second."""
     draw = np.random.default_rng(seed)
-    wall = draw.integers(60, 200, (height // 8, 2 * width // 8, 3)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
+    wall = draw.integers(60, 200, (height // 8, 2 * width // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast"})
