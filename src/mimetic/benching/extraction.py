@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from mimetic.backends import AUTO, BACKENDS, Converted
 from mimetic.benching.ceiling import compute_bare
+from mimetic.benching.films import RATE
 from mimetic.benching.frames import extract_theirs
 from mimetic.benching.measuring import Cost, in_turns, machine, median, spread
 from mimetic.benching.workloads import HEAVY, LIGHT, TEXT, TINY, WARM, Workload
@@ -182,7 +184,7 @@ def _seconds_of(pid: int) -> float:
 
 
 def _described(workload: Workload) -> Json:
-    shape = f"{workload.clips} clips of {workload.seconds:g} s, {workload.width} x {workload.height}, 25 a second"
+    shape = f"{workload.clips} clips of {workload.seconds:g} s, {workload.width} x {workload.height}, {RATE} frames a second"
     return {"name": workload.name, "clips": shape, "extractors": list(workload.extractors)}
 
 
@@ -203,11 +205,16 @@ def _result(cell: Cell, costs: Mapping[tuple[str, ...], Sequence[Cost]], made: P
         "spread": {"ours": spread(ours, "extract"), "theirs": spread(theirs, "extract")},
         "loading": median(ours, "load"),
         "conversion": made.seconds,
-        "rows": ours[0].facts["rows"],
-        "computed": {key: each.told for key, each in made.ready.items()},
+        "rows": {_plain(key): count for key, count in ours[0].facts["rows"].items()},
+        "computed": {_plain(key): each.told for key, each in made.ready.items()},
         "target": target,
         "met": None if target is None else other / own >= target and least / own >= SHARE,
     }
+
+
+def _plain(key: str) -> str:
+    """Name a feature and its checkpoint without the folder that it lay in."""
+    return re.sub(r"model=[^+]*/", "model=", key)
 
 
 def _growth(workload: Workload, folder: Path, backend: str) -> list[Json]:

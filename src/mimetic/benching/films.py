@@ -7,12 +7,15 @@ from pathlib import Path
 import av
 import numpy as np
 
-RATE = 25
+RATE = 30
 SAMPLE_RATE = 16_000
+
+GRAIN = 12
+"""Levels of 256 by which a pixel varies from frame to frame."""
 
 
 def make_clip(path: Path, seconds: float, *, height: int = 360, width: int = 640, seed: int = 0) -> Path:
-    """Write an mp4 (H.264 and AAC) of 25 frames a second."""
+    """Write an mp4 (H.264 and AAC) of 30 frames a second, with the grain of a camera in little light."""
     draw = np.random.default_rng(seed)
     wall = draw.integers(60, 200, (height // 8, 2 * width // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,7 +26,7 @@ def make_clip(path: Path, seconds: float, *, height: int = 360, width: int = 640
         for second in range(int(np.ceil(seconds))):
             for frame in range(min(RATE, round((seconds - second) * RATE))):
                 shift = (2 * (second * RATE + frame)) % width
-                image = np.ascontiguousarray(wall[:height, shift : shift + width])
+                image = wall[:height, shift : shift + width] + draw.integers(0, GRAIN, (height, width, 1), np.uint8)
                 container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
             sound = av.AudioFrame.from_ndarray(_sound(second, min(1.0, seconds - second), seed), "fltp", "mono")
             sound.sample_rate = SAMPLE_RATE

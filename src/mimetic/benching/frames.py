@@ -1,14 +1,16 @@
 """The field's way of extraction, written out: what its code does with a clip, step by step, at its usual settings.
 
-Every frame becomes a JPEG file; those that a model needs are opened one by one, for each model again; batches are of
-one clip; sound is taken from the file in a second pass, into a WAV file; networks are torch's, in float32 and as they
-come; one clip after the other. (What FIELD.md and the rivals' code do; faces are the middle of the frame, as ours here.)
+Every frame becomes a JPEG file; those that a model needs are opened one by one, for each model again, and go through
+``transformers``' own processor; batches are of one clip; sound is taken from the file in a second pass, into a WAV
+file; networks are torch's, in float32, as they come and with as many threads as torch takes; one clip after the other.
+Faces are the middle of the frame, as they are for ours here; what is handcrafted is computed by the same code.
 """
 
 from __future__ import annotations
 
 import wave
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from mimetic.benching.workloads import WARM
 from mimetic.faces import FaceView
 from mimetic.features import Feature
 from mimetic.models import ModelEntry
+from mimetic.parallel import processors
 from mimetic.records import SAMPLE_RATE, Clip, Frames, Sound, Words
 from mimetic.weights import computing
 
@@ -34,7 +37,7 @@ def extract_theirs(clips: Sequence[Clip], features: Sequence[Feature], folder: P
     """Extract the clips' features; the first clip is not counted."""
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(processors())  # what torch does where nobody tells it
     cost = Cost()
     folder.mkdir(parents=True, exist_ok=True)
     extractors = {feature.key: feature.make() for feature in features}
@@ -86,7 +89,11 @@ def _pieces(clip: Clip, feature: Feature, folder: Path, rate: float, count: int)
         images = np.stack([np.asarray(Image.open(folder / f"{number:06d}.jpg").convert("RGB")) for number in wanted])
         times = np.arange(len(images)) / feature.sampling
         piece = Frames(images=images, times=times, valid=np.ones(len(images), np.bool_))
-        yield piece if feature.entry.view == "frames" else FaceView(detector="centre", size=int(feature.view_options["size"])).begin(clip).add(piece)
+        yield (
+            piece
+            if feature.entry.view == "frames"
+            else FaceView(detector="centre", size=int(feature.view_options["size"])).begin(clip).add(piece)
+        )
 
 
 def _sound(clip: Clip, folder: Path) -> np.ndarray[Any, Any]:
@@ -104,21 +111,27 @@ def _sound(clip: Clip, folder: Path) -> np.ndarray[Any, Any]:
 
 
 def _rows(pieces: Sequence[Any], extractor: Any, models: dict[str, Any], feature: Feature) -> Any:
-    on_its_way = extractor.begin()
-    ready = [inputs for piece in pieces for inputs in on_its_way.add(piece) or ()]
-    if feature.key not in models:
-        return on_its_way.finish().values
-    ready += list(on_its_way.finish())
     import torch
 
-    model = models[feature.key]
     with computing(torch.device("cpu"), "fp32"):
-        return np.concatenate([_whole(model, inputs) for inputs in ready])
+        if feature.entry.modality == "vision" and feature.key in models:
+            pixels = _processor(feature)(images=list(pieces[0].images), return_tensors="pt")["pixel_values"]
+            return models[feature.key].graph(pixels)[0].numpy()
+        on_its_way = extractor.begin()
+        ready = [inputs for piece in pieces for inputs in on_its_way.add(piece) or ()]
+        if feature.key not in models:
+            return on_its_way.finish().values
+        model = models[feature.key]
+        return np.concatenate([model([inputs])[0].values for inputs in [*ready, *on_its_way.finish()]])
 
 
-def _whole(model: Any, inputs: Any) -> Any:
-    """Compute a clip's batch at once."""
-    pictures = inputs.arrays.get("pictures")
-    if pictures is None:
-        return model([inputs])[0].values
-    return model.graph(model._preprocessing.tensor(pictures, "cpu"))[0].numpy()
+@cache
+def _processor_in(folder: Path) -> Any:
+    from transformers import AutoImageProcessor
+
+    return AutoImageProcessor.from_pretrained(folder)
+
+
+def _processor(feature: Feature) -> Any:
+    """Give ``transformers``' own, made once."""
+    return _processor_in(feature.checkpoint)

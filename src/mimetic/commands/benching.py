@@ -26,7 +26,9 @@ def training(
         Path | None,
         typer.Option(metavar="DATA", help="Ours alone, on a data set with features.", show_default=False),
     ] = None,
-    mmsa: Annotated[bool, typer.Option("--mmsa", help="MMSA's own training beside ours, where it is installed.")] = False,
+    mmsa: Annotated[
+        bool, typer.Option("--mmsa", help="MMSA's own training beside ours, where it is installed.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="A folder for bench_training.json and .md.", show_default=False),
@@ -62,6 +64,45 @@ def training(
                 found["results"] += bench_mmsa(Path(folder), plan)
     command = "mimetic bench training" + (" --full DATA" if full else "")
     written = pages.write(found, out, "bench_training_full" if full else "bench_training", command) if out else []
+    if as_json:
+        console.print_json(found)
+        return
+    for title, columns, rows in pages.tables(found):
+        console.print_table(columns, rows, title=title)
+    console.print_lines(*map(str, written))
+
+
+@bench.command()
+def extraction(
+    quick: Annotated[bool, typer.Option("--quick", help="A tiny run, to see that it runs.")] = False,
+    only: Annotated[str, typer.Option(metavar="NAME,NAME", help="heavy, light; both if not told.")] = "",
+    repeats: Annotated[int, typer.Option(min=1, help="Turns.")] = 3,
+    backend: Annotated[str, typer.Option(help="torch, openvino, onnx, or auto: the fastest here.")] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A folder for bench_extraction.json and .md.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Extraction: raw clips to features, against frames in files, and against the machine's own limit.
+
+    Takes about ten minutes; seconds are processor seconds, ratios come from one run.
+    """
+    from dataclasses import replace
+
+    from mimetic import calls, console
+    from mimetic.backends import AUTO, BACKENDS
+    from mimetic.benching import pages
+    from mimetic.benching.extraction import FULL, QUICK, bench_extraction
+    from mimetic.records import find
+
+    find({AUTO: None, **BACKENDS}, backend, "backend")
+    loads = {workload.name: workload for workload in FULL.workloads}
+    chosen = tuple(find(loads, name, "workload") for name in calls.names_in(only) or loads)
+    plan = QUICK if quick else replace(FULL, workloads=chosen, repeats=repeats, backend=backend)
+    with console.bars() as bars, tempfile.TemporaryDirectory() as folder:
+        found = bench_extraction(Path(folder), plan, progress=bars.counter("measuring"))
+    written = pages.write(found, out, "bench_extraction", "mimetic bench extraction") if out else []
     if as_json:
         console.print_json(found)
         return
