@@ -43,7 +43,7 @@ def _against(line: Json) -> tuple[str, ...]:
         f"{line['computed']:.1f}",
         _megabytes(line["peak"]),
         f"{line['load']:.1f}",
-        f"{line['difference']:.0e}",
+        "" if line["difference"] is None else f"{line['difference']:.0e}",
         target,
     )
 

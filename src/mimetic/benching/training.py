@@ -16,12 +16,14 @@ from mimetic.benching.cases import CASES, RECURRENT, TARGETS
 from mimetic.benching.clips import Made
 from mimetic.benching.field import WAYS, train_theirs
 from mimetic.benching.measuring import Cost, in_turns, machine, median, spread
+from mimetic.benching.mmsa import check_installed, train_mmsa
 from mimetic.benching.ours import train_made, train_stored, warm_up
 from mimetic.records import Json
 
 UNIT = "CPU s an epoch"
 OURS = "ours"
 MAXIMUM, LONGEST, OPENED = WAYS
+MMSA = "MMSA's own loop, its EF-LSTM"
 FRAMES, POOLED, READ, PER_PARAMETER = 1.15, 4.0, 12.0, 5.0
 """Limits: frames computed per frame needed; peak memory as so many largest steps, pooled or read row by row, and
 parameters."""
@@ -40,6 +42,7 @@ class Plan:
     cases: tuple[str, ...] = tuple(CASES)
     opened: tuple[str, ...] = ("mean", "LSTM 3x64")  # cases that are also measured with a file opened a clip
     grown: tuple[str, ...] = ("attention", "LSTM 3x64")  # cases whose cost is told against clips and lengths
+    mmsa: tuple[str, ...] = ()  # cases beside which MMSA trains its own network on the same features
 
 
 FULL = Plan()
@@ -59,6 +62,9 @@ def bench_training(folder: Path, plan: Plan, *, progress: Counter) -> Json:
         for way in WAYS:
             if way != OPENED or case in plan.opened:
                 jobs[case, way] = (train_theirs, made, case, way, plan.part)
+    if plan.mmsa:
+        check_installed()
+    jobs |= {(case, MMSA): (train_mmsa, made, case, plan.part) for case in plan.mmsa}
     costs = in_turns(jobs, repeats=plan.repeats, ready=warm_up, progress=progress)
     growing = {name: job for case in plan.grown for name, job in _growing(made, case).items()}
     grown = in_turns(growing, repeats=1, ready=warm_up, progress=lambda _done, _total: None)
@@ -76,6 +82,9 @@ def bench_training(folder: Path, plan: Plan, *, progress: Counter) -> Json:
 def bench_stored(root: Path, cases: Sequence[str], *, progress: Counter) -> Json:
     """Measure ours alone on a data set that is there, one epoch a case."""
     jobs = {case: (train_stored, root, case, 1) for case in cases}
+    if plan.mmsa:
+        check_installed()
+    jobs |= {(case, MMSA): (train_mmsa, made, case, plan.part) for case in plan.mmsa}
     costs = in_turns(jobs, repeats=1, ready=warm_up, progress=progress)
     return {"machine": machine(), "results": [], "ours": [_own(case, costs[case]) for case in cases], "growth": []}
 
@@ -92,7 +101,6 @@ def _result(case: str, way: str, costs: Mapping[tuple[str, ...], Sequence[Cost]]
     ours, theirs = costs[case, OURS], costs[case, way]
     own, other = median(ours, "epoch"), median(theirs, "epoch")
     target = TARGETS.get(case) if way == MAXIMUM else None
-    scores = (np.array(ours[0].facts["scores"]), np.array(theirs[0].facts["scores"]))
     return {
         "name": f"{case}: {way}",
         "ratio": other / own,
@@ -100,13 +108,18 @@ def _result(case: str, way: str, costs: Mapping[tuple[str, ...], Sequence[Cost]]
         "theirs": other,
         "unit": UNIT,
         "spread": {"ours": spread(ours, "epoch"), "theirs": spread(theirs, "epoch")},
-        "difference": float(np.abs(scores[0] - scores[1]).max()),
+        "difference": _difference(ours[0].facts["scores"], theirs[0].facts.get("scores")),
         "computed": theirs[0].facts["computed"],
         "load": median(theirs, "load"),
         "peak": _peak(theirs),
         "target": target,
         "met": None if target is None else other / own >= target,
     }
+
+
+def _difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]] | None) -> float | None:
+    """Give how far the scores of both ways are apart at most; ``None`` where theirs are another network's."""
+    return None if theirs is None else float(np.abs(np.array(ours) - np.array(theirs)).max())
 
 
 def _own(case: str, costs: Sequence[Cost]) -> Json:
