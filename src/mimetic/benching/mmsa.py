@@ -69,7 +69,7 @@ def train_mmsa(made: Made, case: str, part: int) -> Cost:
         arguments.seq_lens = [of.shape[1] for of in padded]
         arguments.model_save_path = str(made.root / f"mmsa-{os.getpid()}.pth")
         model = models.AMIO(arguments)
-        loaders = {"train": DataLoader(rows, CLIPS, shuffle=True), "valid": DataLoader(rows[:2], 2)}  # type: ignore[arg-type]
+        loaders: dict[str, Any] = {"train": DataLoader(rows, CLIPS, shuffle=True), "valid": DataLoader(rows[:2], 2)}  # type: ignore[arg-type]
         with cost.measured("epoch"):
             trains.ATIO().getTrain(arguments).do_train(model, loaders)
     share = len(material.split.train) / len(clips)

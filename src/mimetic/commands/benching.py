@@ -26,7 +26,9 @@ def training(
         Path | None,
         typer.Option(metavar="DATA", help="Ours alone, on a data set with features.", show_default=False),
     ] = None,
-    mmsa: Annotated[bool, typer.Option("--mmsa", help="MMSA's own training beside ours, where it is installed.")] = False,
+    mmsa: Annotated[
+        bool, typer.Option("--mmsa", help="MMSA's own training beside ours, where it is installed.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="A folder for bench_training.json and .md.", show_default=False),
