@@ -30,17 +30,24 @@ SLACK, SLACK_ROWS = 0.15, 64
 """Padding that one bucket may hold: this share of its own rows, or as many rows as a bucket of its own would cost."""
 
 
+ROWS, POOLED, ENCODED = 0, 1, 2
+"""What a bucket holds: rows as they are stored, or what an encoder pools them to, or what it makes of them."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Bucket:
     """Some clips of one modality: ``values`` ``(clip, time, dim)``, ``lengths`` ``(clip,)``, ``rows`` their places.
 
     ``quality`` is ``(clip, time)``, how well each row was measured, 0 to 1; ``None`` where the track does not say.
+    ``stage`` tells what was done to the rows: where anything was, there is one of each clip, ``(clip, 1, width)``, and
+    one sum of its quality.
     """
 
     rows: Tensor
     values: Tensor
     lengths: Tensor
     quality: Tensor | None = None
+    stage: int = ROWS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -74,7 +81,7 @@ class Each(Sequence[Rows | None]):
     def __getitem__(self, clip: int) -> Rows | None: ...
     @overload
     def __getitem__(self, clip: slice) -> list[Rows | None]: ...
-    def __getitem__(self, clip: int | slice) -> Rows | None | list[Rows | None]:
+    def __getitem__(self, clip: int | slice) -> Rows | list[Rows | None] | None:
         if isinstance(clip, slice):
             return [self._give(one) for one in range(*clip.indices(self._count))]
         if not 0 <= clip < self._count:
@@ -165,6 +172,11 @@ class Ragged:
         order = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
         return tuple(self._bucket(clips, rows, device) for rows in _cut(order, lengths[order].tolist()))
 
+    def computed(self, clips: NDArray[np.intp]) -> int:
+        """Count the rows of the clips' buckets, padding included."""
+        lengths = np.sort(self.lengths[clips][self.lengths[clips] > 0])
+        return sum(len(of) * int(lengths[of].max()) for of in _cut(np.arange(len(lengths)), lengths.tolist()))
+
     def buckets_at(self, clips: NDArray[np.intp], places: NDArray[np.intp], device: torch.device) -> tuple[Bucket, ...]:
         """Cut clips into buckets whose ``rows`` are the places told."""
         return _replaced(self.buckets(clips, device), places)
@@ -191,6 +203,50 @@ class Ragged:
         for place, (clip, length) in enumerate(zip(clips.tolist(), lengths.tolist(), strict=True)):
             quality[place, :length] = self.quality.get(clip, 1.0)
         return torch.from_numpy(quality).to(device)
+
+
+class Ready(Ragged):
+    """Clips of which all is done that does not learn: one row of each, ``(clip, width)``, where it is computed with.
+
+    Of how long their tracks are, and how well they were measured, nothing is forgotten.
+    """
+
+    def __init__(self, of: Ragged, rows: Tensor, stage: int) -> None:
+        super().__init__([], of.dim)
+        self.rows, self.stage = rows, stage
+        self.rate, self.lengths = of.rate, of.lengths
+        self.values = Each(
+            len(of.values), lambda clip: rows[clip : clip + 1].cpu().numpy() if of.lengths[clip] else None
+        )
+        self.quality = {clip: quality.sum(keepdims=True) for clip, quality in of.quality.items()}
+
+    def beginning(self, seconds: float) -> Ragged:
+        """Give them as they are: what was cut off was cut off before."""
+        del seconds
+        return self
+
+    def buckets(self, clips: NDArray[np.intp], device: torch.device) -> tuple[Bucket, ...]:
+        """Give the clips that have this modality as one bucket."""
+        places = np.flatnonzero(self.lengths[clips])
+        if not len(places):
+            return ()
+        own = clips[places]
+        chosen = torch.from_numpy(own).to(self.rows.device)
+        return (
+            Bucket(
+                rows=torch.from_numpy(places).to(device),
+                values=self.rows[chosen][:, None].to(device),
+                lengths=torch.from_numpy(self.lengths[own]).to(device),
+                quality=self._sums(own, device),
+                stage=self.stage,
+            ),
+        )
+
+    def _sums(self, clips: NDArray[np.intp], device: torch.device) -> Tensor | None:
+        if not self.quality:
+            return None
+        sums = [float(self.quality[clip][0]) if clip in self.quality else self.lengths[clip] for clip in clips.tolist()]
+        return torch.tensor(sums, dtype=torch.float32, device=device)[:, None]
 
 
 def _first(values: Rows | None, count: int) -> Rows | None:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mimetic.batches import Ragged
-from mimetic.encoders import ENCODERS
+from mimetic.batches import ENCODED, POOLED, Bucket, Ragged
+from mimetic.encoders import ENCODERS, PoolingEncoder
 from mimetic.features import feature
 from mimetic.fusions import FUSIONS, Judging
 from mimetic.preparing import Principal, with_differences
@@ -137,6 +137,21 @@ class Branch(nn.Module):
         values = nn.functional.normalize(values, dim=-1) if self.unit else values
         return with_differences(values, self.differences, self.rate) if self.differences else values
 
+    def encode(self, bucket: Bucket, query: Tensor) -> Tensor:
+        """Encode a bucket, from where it stands, as ``(clip, out_dim)``."""
+        if bucket.stage == ENCODED:
+            return bucket.values[:, 0]
+        if bucket.stage == POOLED:
+            assert isinstance(self.encoder, PoolingEncoder)
+            return self._scored(self.encoder.read(bucket.values[:, 0]), bucket.lengths, bucket.quality)
+        encoded: Tensor = self(self.prepare(bucket.values), bucket.lengths, query, bucket.quality)
+        return encoded
+
+    def pool(self, bucket: Bucket) -> Tensor:
+        """Pool a bucket's rows, prepared, to ``(clip, width)``: what ``encode`` begins with, and does not learn."""
+        assert isinstance(self.encoder, PoolingEncoder)
+        return self.encoder.pool(self.prepare(bucket.values), bucket.lengths)
+
     def forward(self, values: Tensor, lengths: Tensor, query: Tensor, quality: Tensor | None = None) -> Tensor:
         """Encode ``(clip, time, dim)`` as ``(clip, out_dim)``.
 
@@ -145,7 +160,10 @@ class Branch(nn.Module):
         also: list[Tensor] = [query] if self.queried else []
         if self.weighs:
             also.append(values.new_ones(values.shape[:2]) if quality is None else quality)
-        vectors: Tensor = self.encoder(values, lengths, *also)
+        return self._scored(self.encoder(values, lengths, *also), lengths, quality)
+
+    def _scored(self, vectors: Tensor, lengths: Tensor, quality: Tensor | None) -> Tensor:
+        """Give the vectors; or the scores of its own head, where it has one."""
         if self.head is None:
             return vectors
         sure = torch.ones_like(vectors[:, 0]) if quality is None else quality.sum(dim=1) / lengths

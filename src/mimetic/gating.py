@@ -49,7 +49,7 @@ class _Layer(Function):
         return states[1:]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the gradients of rows, weight and bias."""
         gates, candidates, recalled, states, weight = ctx.saved_tensors

@@ -51,11 +51,11 @@ class Network(nn.Module):
         takes = FUSIONS[recipe.fusion].takes
         self.branches = nn.ModuleList()
         for part, dim in zip(recipe.parts, dims, strict=True):
-            query_dim = self._branches[0].out_dim if len(self.branches) else 0
+            query_dim = self.parts[0].out_dim if len(self.branches) else 0
             self.branches.append(Branch(part, dim, query_dim=query_dim, targets=targets, takes=takes))
-        widths = [branch.out_dim for branch in self._branches]
+        widths = [branch.out_dim for branch in self.parts]
         self.stands_for_input = recipe.tokens == "inputs"
-        stood_for = [branch.in_dim for branch in self._branches] if self.stands_for_input else widths
+        stood_for = [branch.in_dim for branch in self.parts] if self.stands_for_input else widths
         self.tokens = nn.ParameterList(nn.Parameter(0.02 * torch.randn(width)) for width in stood_for)
         self.fusion = make_fusion(recipe.fusion, recipe.options, widths, self.output.width)
         self.alone = recipe.auxiliary > 0
@@ -67,7 +67,8 @@ class Network(nn.Module):
         self.prior = Prior(recipe, widths) if recipe.prior else None
 
     @property
-    def _branches(self) -> list[Branch]:
+    def parts(self) -> list[Branch]:
+        """Give its branches."""
         return [branch for branch in self.branches if isinstance(branch, Branch)]
 
     @property
@@ -128,22 +129,21 @@ class Network(nn.Module):
     def _either(self, batch: Batch, modality: int) -> list[list[Tensor]]:
         """Encode one modality without it and with it; each where the first one, which may ask it, is missing or not."""
         none = Batch(buckets=((),) * len(self.tokens), lengths=torch.zeros_like(batch.lengths))
-        if not self._branches[modality].queried:
+        if not self.parts[modality].queried:
             return [[self._vectors(own, modality, [])] * 2 for own in (none, batch)]
         asking = [self._vectors(first, 0, []) for first in (none, batch)]
         return [[self._vectors(own, modality, [asked]) for asked in asking] for own in (none, batch)]
 
     def _vectors(self, batch: Batch, modality: int, before: Sequence[Tensor]) -> Tensor:
         """Encode one modality of the batch as ``(clip, out_dim)``, its token where it is missing."""
-        branch = self._branches[modality]
+        branch = self.parts[modality]
         token: Tensor = self.tokens[modality]
         query = before[0] if before else token
         clips = len(batch.lengths)
         vectors = token.new_zeros(clips, branch.out_dim) if self.stands_for_input else token.expand(clips, -1)
         for bucket in batch.buckets[modality]:
             asked = query[bucket.rows] if branch.queried else query
-            encoded = branch(branch.prepare(bucket.values), bucket.lengths, asked, bucket.quality)
-            vectors = torch.index_copy(vectors, 0, bucket.rows, encoded)
+            vectors = torch.index_copy(vectors, 0, bucket.rows, branch.encode(bucket, asked))
         if not self.stands_for_input:
             return vectors
         missing = torch.nonzero(batch.lengths[:, modality] == 0)[:, 0]
@@ -201,12 +201,12 @@ def _passes(order: NDArray[np.intp], lengths: NDArray[np.int64]) -> Iterator[NDA
 
 
 def score_tracks(
-    network: Network, parts: tuple[Ragged, ...], clips: NDArray[np.intp], device: torch.device
+    network: Network, parts: Sequence[Ragged], clips: NDArray[np.intp], device: torch.device
 ) -> NDArray[np.float64]:
     """Score clips, ``(clip, target)``: the same for each clip whatever others are asked for with it."""
     if not len(clips):
         return np.zeros((0, network.targets))
-    parts = tuple(part.beginning(seconds) for part, seconds in zip(parts, network.seconds, strict=True))
+    parts = [part.beginning(seconds) for part, seconds in zip(parts, network.seconds, strict=True)]
     lengths = np.max([part.lengths[clips] for part in parts], axis=0)
     order = np.argsort(lengths, kind="stable")
     scores: NDArray[np.float64] | None = None

@@ -329,7 +329,8 @@ class Shard:
             start, stop = self._offsets[batch][line : line + 2].tolist()
             sure = self._batches[batch].column(name).values.to_numpy()[start:stop]
             pieces.append(sure[self._valid[batch][start:stop]])
-        return np.concatenate(pieces)
+        sure_of: NDArray[np.float32] = np.concatenate(pieces)
+        return sure_of
 
     def track(self, clip: str) -> Track:
         """Give a clip's track: its values are a view of the mapped file, but for those that span several batches.

@@ -47,7 +47,7 @@ class Made:
     def lengths(self) -> NDArray[np.int64]:
         """Rows of sound, ``(clip,)``, of fewer clips the first ones; the longest is there at least once."""
         rows = np.random.default_rng(0).lognormal(np.log(MEDIAN), SPREAD, self.clips)
-        lengths = np.clip(np.round(rows), 2, self.longest).astype(np.int64)
+        lengths: NDArray[np.int64] = np.clip(np.round(rows), 2, self.longest).astype(np.int64)
         lengths[0] = self.longest
         return lengths
 

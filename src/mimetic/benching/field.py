@@ -1,8 +1,8 @@
 """The field's usual ways, written out by us: padded tensors, packed sequences, a file opened for each clip.
 
 The network is ours with our weights, so that both ways say the same of a clip; only how clips become batches differs,
-and that recurrent encoders read packed sequences. Sources: MuSe 2022's baseline pads all clips to the longest and packs;
-MultiBench pads to the longest of a random batch; the challenge's entries open a file a clip in each epoch.
+and that recurrent encoders read packed sequences. Sources: MuSe 2022's baseline pads all clips to the longest and
+packs; MultiBench pads to the longest of a random batch; the challenge's entries open a file a clip in each epoch.
 """
 
 from __future__ import annotations
@@ -73,12 +73,13 @@ class PackedBothWays(nn.Module):
         states = _packed(self.net, values, lengths)
         own = torch.arange(states.shape[1]) < lengths[:, None]
         weights = self.score(states).masked_fill(~own[..., None], -torch.inf).softmax(dim=1)
-        return (weights * states).sum(dim=1)
+        return torch.as_tensor((weights * states).sum(dim=1))
 
 
 def _packed(net: nn.GRU | nn.LSTM, values: Tensor, lengths: Tensor) -> Tensor:
     read = net(pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False))[0]
-    return pad_packed_sequence(read, batch_first=True)[0]
+    states: Tensor = pad_packed_sequence(read, batch_first=True)[0]
+    return states
 
 
 def with_packed(network: Network) -> Network:

@@ -118,7 +118,7 @@ def in_turns(
 
 def median(costs: Sequence[Cost], name: str, *, of: str = "cpu") -> float:
     """Give the median of one of the figures."""
-    return statistics.median(getattr(cost, of)[name] for cost in costs)
+    return float(statistics.median(getattr(cost, of)[name] for cost in costs))
 
 
 def spread(costs: Sequence[Cost], name: str) -> float:

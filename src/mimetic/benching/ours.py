@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mimetic.batches import Ragged, Ready
 from mimetic.benching.cases import CASES
 from mimetic.benching.clips import Made
 from mimetic.benching.measuring import Cost
@@ -21,6 +23,7 @@ from mimetic.records import Dataset
 from mimetic.store import Store
 from mimetic.training.loop import Trainer
 from mimetic.training.material import Material, Shelf
+from mimetic.training.once import passes
 
 CPU = torch.device("cpu")
 
@@ -39,6 +42,13 @@ class Frames:
     def _count(self, _branch: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.computed += inputs[0].shape[0] * inputs[0].shape[1]
         self.needed += int(inputs[1].sum())
+
+    def count_once(self, material: Material, parts: Sequence[Ragged]) -> None:
+        """Count what was gone through before training."""
+        for tracks, part in zip(material.parts, parts, strict=True):
+            if isinstance(part, Ready):
+                self.computed += sum(tracks.computed(clips) for clips in passes(tracks))
+                self.needed += int(tracks.lengths.sum())
 
 
 class Weighing(Trainer):
@@ -104,6 +114,7 @@ def train_ours(dataset: Dataset, store: Store, recipe: Recipe, epochs: int) -> C
         for _ in range(epochs):
             with cost.measured("epoch"):
                 trainer.epoch(optimiser, rates)
+    frames.count_once(material, trainer.parts)
     cost.facts = {
         "scores": scores.tolist(),
         "clips": len(material.split.train),

@@ -16,17 +16,21 @@ from mimetic.benching.cases import CASES, RECURRENT, TARGETS
 from mimetic.benching.clips import Made
 from mimetic.benching.field import WAYS, train_theirs
 from mimetic.benching.measuring import Cost, in_turns, machine, median, spread
+from mimetic.benching.mmsa import check_installed, train_mmsa
 from mimetic.benching.ours import train_made, train_stored, warm_up
 from mimetic.records import Json
 
-UNIT = "CPU s an epoch"
+UNIT = "CPU s, the first epoch"
 OURS = "ours"
 MAXIMUM, LONGEST, OPENED = WAYS
+MMSA = "MMSA's own loop, its EF-LSTM"
 FRAMES, POOLED, READ, PER_PARAMETER = 1.15, 4.0, 12.0, 5.0
 """Limits: frames computed per frame needed; peak memory as so many largest steps, pooled or read row by row, and
 parameters."""
 
 Counter = Callable[[int, int], None]
+Jobs = dict[tuple[str, str], tuple[object, ...]]
+"""What is measured: by case and way, the function and its arguments."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +44,7 @@ class Plan:
     cases: tuple[str, ...] = tuple(CASES)
     opened: tuple[str, ...] = ("mean", "LSTM 3x64")  # cases that are also measured with a file opened a clip
     grown: tuple[str, ...] = ("attention", "LSTM 3x64")  # cases whose cost is told against clips and lengths
+    mmsa: tuple[str, ...] = ()  # cases beside which MMSA trains its own network on the same features
 
 
 FULL = Plan()
@@ -51,16 +56,19 @@ SHARES, SECONDS = (0.25, 0.5, 1.0), (1.0, 4.0, 15.0)
 
 def bench_training(folder: Path, plan: Plan, *, progress: Counter) -> Json:
     """Measure all of a plan on clips that are made in ``folder``; give the figures."""
+    if plan.mmsa:
+        check_installed()
     made = Made(folder, plan.clips, plan.longest)
     made.write()
-    jobs: dict[tuple[str, ...], tuple[object, ...]] = {}
+    jobs: Jobs = {}
     for case in plan.cases:
         jobs[case, OURS] = (train_made, made, case, 1)
         for way in WAYS:
             if way != OPENED or case in plan.opened:
                 jobs[case, way] = (train_theirs, made, case, way, plan.part)
+    jobs |= {(case, MMSA): (train_mmsa, made, case, plan.part) for case in plan.mmsa}
     costs = in_turns(jobs, repeats=plan.repeats, ready=warm_up, progress=progress)
-    growing = {name: job for case in plan.grown for name, job in _growing(made, case).items()}
+    growing: Jobs = {name: job for case in plan.grown for name, job in _growing(made, case).items()}
     grown = in_turns(growing, repeats=1, ready=warm_up, progress=lambda _done, _total: None)
     return {
         "machine": machine(),
@@ -75,24 +83,28 @@ def bench_training(folder: Path, plan: Plan, *, progress: Counter) -> Json:
 
 def bench_stored(root: Path, cases: Sequence[str], *, progress: Counter) -> Json:
     """Measure ours alone on a data set that is there, one epoch a case."""
-    jobs = {case: (train_stored, root, case, 1) for case in cases}
+    jobs: Jobs = {(case, OURS): (train_stored, root, case, 1) for case in cases}
     costs = in_turns(jobs, repeats=1, ready=warm_up, progress=progress)
-    return {"machine": machine(), "results": [], "ours": [_own(case, costs[case]) for case in cases], "growth": []}
+    return {
+        "machine": machine(),
+        "results": [],
+        "ours": [_own(case, costs[case, OURS]) for case in cases],
+        "growth": [],
+    }
 
 
-def _growing(made: Made, case: str) -> dict[tuple[str, ...], tuple[object, ...]]:
+def _growing(made: Made, case: str) -> Jobs:
     fewer = [Made(made.root, max(20, int(share * made.clips)), made.longest) for share in SHARES]
-    clips = {(case, f"{some.clips:,} clips"): (train_made, some, case, 1) for some in fewer}
-    shorter = {(case, f"{seconds:g} s of each"): (train_made, made, case, 1, seconds) for seconds in SECONDS}
+    clips: Jobs = {(case, f"{some.clips:,} clips"): (train_made, some, case, 1) for some in fewer}
+    shorter: Jobs = {(case, f"{seconds:g} s of each"): (train_made, made, case, 1, seconds) for seconds in SECONDS}
     return {**clips, **shorter}
 
 
-def _result(case: str, way: str, costs: Mapping[tuple[str, ...], Sequence[Cost]]) -> Json:
+def _result(case: str, way: str, costs: Mapping[tuple[str, str], Sequence[Cost]]) -> Json:
     """Give one line: ours against one way of the field's."""
     ours, theirs = costs[case, OURS], costs[case, way]
-    own, other = median(ours, "epoch"), median(theirs, "epoch")
+    own, other = median(ours, "epoch") + median(ours, "prepare"), median(theirs, "epoch")
     target = TARGETS.get(case) if way == MAXIMUM else None
-    scores = (np.array(ours[0].facts["scores"]), np.array(theirs[0].facts["scores"]))
     return {
         "name": f"{case}: {way}",
         "ratio": other / own,
@@ -100,13 +112,18 @@ def _result(case: str, way: str, costs: Mapping[tuple[str, ...], Sequence[Cost]]
         "theirs": other,
         "unit": UNIT,
         "spread": {"ours": spread(ours, "epoch"), "theirs": spread(theirs, "epoch")},
-        "difference": float(np.abs(scores[0] - scores[1]).max()),
+        "difference": _difference(ours[0].facts["scores"], theirs[0].facts.get("scores")),
         "computed": theirs[0].facts["computed"],
         "load": median(theirs, "load"),
         "peak": _peak(theirs),
         "target": target,
         "met": None if target is None else other / own >= target,
     }
+
+
+def _difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]] | None) -> float | None:
+    """Give how far the scores of both ways are apart at most; ``None`` where theirs are another network's."""
+    return None if theirs is None else float(np.abs(np.array(ours) - np.array(theirs)).max())
 
 
 def _own(case: str, costs: Sequence[Cost]) -> Json:
@@ -118,6 +135,7 @@ def _own(case: str, costs: Sequence[Cost]) -> Json:
     return {
         "name": case,
         "cpu": median(costs, "epoch"),
+        "once": median(costs, "prepare"),
         "wall": median(costs, "epoch", of="wall"),
         "load": sum(median(costs, name, of="wall") for name in ("data set", "load") if name in costs[0].wall),
         "clips": facts["clips"],
@@ -135,6 +153,6 @@ def _peak(costs: Sequence[Cost]) -> int | None:
 
 
 def _grown(case: str, what: str, cost: Cost) -> Json:
-    frames, cpu = cost.facts["frames"], cost.cpu["epoch"]
+    frames, cpu = cost.facts["frames"], cost.cpu["epoch"] + cost.cpu["prepare"]
     own = {"name": case, "what": what, "clips": cost.facts["clips"], "frames": frames, "cpu": cpu}
     return own | {"microseconds_a_frame": 1e6 * cpu / frames, "milliseconds_a_clip": 1e3 * cpu / cost.facts["clips"]}

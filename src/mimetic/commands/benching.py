@@ -57,11 +57,8 @@ def training(
         else:
             plan = QUICK if quick else FULL
             plan = replace(plan, cases=names) if names else plan
+            plan = replace(plan, mmsa=tuple(name for name in plan.cases if name == "F1")) if mmsa else plan
             found = bench_training(Path(folder), plan, progress=progress)
-            if mmsa:
-                from mimetic.benching.mmsa import bench_mmsa
-
-                found["results"] += bench_mmsa(Path(folder), plan)
     command = "mimetic bench training" + (" --full DATA" if full else "")
     written = pages.write(found, out, "bench_training_full" if full else "bench_training", command) if out else []
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mimetic.records import Entry
 
@@ -128,3 +128,16 @@ class WeighingEncoder(Protocol):
 
     def __call__(self, values: Tensor, lengths: Tensor, quality: Tensor) -> Tensor:
         """Encode, leaning on what was measured well."""
+
+
+@runtime_checkable
+class PoolingEncoder(Protocol):
+    """An encoder that begins with what learns nothing: it reads what it pools, which has to be done only once."""
+
+    out_dim: int
+
+    def pool(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Pool ``(clip, time, dim)`` to ``(clip, width)``, as the first half of encoding it."""
+
+    def read(self, pooled: Tensor) -> Tensor:
+        """Encode what was pooled."""

@@ -43,34 +43,52 @@ class Projection(nn.Sequential):
         super().__init__(norm, nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout), nn.LayerNorm(hidden))
 
 
-class Mean(nn.Module):
+class Pooled(nn.Module):
+    """Statistics over time, which learn nothing, then what reads them."""
+
+    out_dim: int
+
+    def pool(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Pool ``(clip, time, dim)`` to ``(clip, width)``."""
+        raise NotImplementedError
+
+    def read(self, pooled: Tensor) -> Tensor:
+        """Take the statistics as they are."""
+        return pooled
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Encode ``(clip, time, dim)`` as ``(clip, out_dim)``."""
+        return self.read(self.pool(values, lengths))
+
+
+class Mean(Pooled):
     """The mean over time as it is."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.out_dim = dim
 
-    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """Encode ``(clip, time, dim)`` as ``(clip, dim)``."""
+    def pool(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Give the mean over each clip's own rows."""
         return masked_mean(values, lengths)
 
 
-class Statistics(nn.Module):
+class Statistics(Pooled):
     """Mean, population deviation, minimum and maximum over time, side by side."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.out_dim = 4 * dim
 
-    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """Encode ``(clip, time, dim)`` as ``(clip, 4 * dim)``."""
+    def pool(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Give ``(clip, 4 * dim)``."""
         padding = ~padding_mask(values, lengths)
         least = values.masked_fill(padding, torch.inf).amin(dim=1)
         most = values.masked_fill(padding, -torch.inf).amax(dim=1)
         return torch.cat([mean_and_deviation(values, lengths), least, most], dim=1)
 
 
-class ProjectedMean(nn.Module):
+class ProjectedMean(Pooled):
     """The mean over time, projected. For a track of one row, a plain MLP."""
 
     def __init__(self, dim: int, *, hidden: int, dropout: float, gain: float) -> None:
@@ -78,13 +96,17 @@ class ProjectedMean(nn.Module):
         self.out_dim = hidden
         self.project = Projection(dim, hidden=hidden, dropout=dropout, gain=gain)
 
-    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""
-        projected: Tensor = self.project(masked_mean(values, lengths))
+    def pool(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Give the mean over each clip's own rows."""
+        return masked_mean(values, lengths)
+
+    def read(self, pooled: Tensor) -> Tensor:
+        """Project."""
+        projected: Tensor = self.project(pooled)
         return projected
 
 
-class ProjectedMeanStd(nn.Module):
+class ProjectedMeanStd(Pooled):
     """Mean and population deviation over time, side by side, projected."""
 
     def __init__(self, dim: int, *, hidden: int, dropout: float, gain: float) -> None:
@@ -92,9 +114,13 @@ class ProjectedMeanStd(nn.Module):
         self.out_dim = hidden
         self.project = Projection(2 * dim, hidden=hidden, dropout=dropout, gain=gain)
 
-    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """Encode ``(clip, time, dim)`` as ``(clip, hidden)``."""
-        projected: Tensor = self.project(mean_and_deviation(values, lengths))
+    def pool(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Give both, ``(clip, 2 * dim)``."""
+        return mean_and_deviation(values, lengths)
+
+    def read(self, pooled: Tensor) -> Tensor:
+        """Project."""
+        projected: Tensor = self.project(pooled)
         return projected
 
 

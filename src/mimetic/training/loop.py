@@ -21,6 +21,7 @@ from mimetic.runs import Outcome
 from mimetic.scores import pearson
 from mimetic.training.material import Material
 from mimetic.training.objective import Objective
+from mimetic.training.once import ready
 from mimetic.training.rates import Rates
 from mimetic.world import ALONE, World
 
@@ -58,6 +59,7 @@ class Trainer:
         self._objective = Objective(recipe, material.dataset.labels, material.split.train, device)
         self._draw = np.random.default_rng([seed, len(recipe.parts)])
         self.network = self._network(before)
+        self.parts = ready(recipe, material, self.network.eval().parts, device, frozen=self._frozen)
         self._averaged = self._average()
         self._best = copy.deepcopy(self.network.state_dict())
         if (fewest := min(map(len, self._steps(material.split.train)))) < world.size:
@@ -185,7 +187,7 @@ class Trainer:
 
     def _seen(self, clips: NDArray[np.intp]) -> list[Ragged]:
         """Give what is seen of a step's clips: all, or what is drawn of each."""
-        both = zip(self.material.parts, self.recipe.parts, strict=True)
+        both = zip(self.parts, self.recipe.parts, strict=True)
         return [
             tracks.drawn(clips, self._draw, crop=part.crop, masked=part.masked) if part.crop or part.masked else tracks
             for tracks, part in both
@@ -214,7 +216,7 @@ class Trainer:
 
     def predict(self, clips: NDArray[np.intp]) -> NDArray[np.float64]:
         """Score clips with the network as it stands, ``(clip, target)``."""
-        return score_tracks(self.judged.eval(), self.material.parts, clips, self.device)
+        return score_tracks(self.judged.eval(), self.parts, clips, self.device)
 
     def outcome(self) -> Outcome:
         """Go back to the network of the best epoch, and score every clip of the data set with it."""

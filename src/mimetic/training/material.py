@@ -6,7 +6,7 @@ Features are mapped once and shared by all recipes and seeds that are trained on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +36,7 @@ class Material:
     labels: Tensor
     fingerprints: Mapping[str, str]
     shared: Json
+    kept: dict[str, Tensor] = field(default_factory=dict)  # what was pooled of its tracks, for other seeds and recipes
 
     def sign(self, recipe: Recipe, seed: int) -> Signature:
         """Give the signature of a recipe trained on this."""
@@ -73,6 +74,7 @@ class Shelf:
         self._provenance: dict[str, Json] = {}
         self._splits: dict[str, Split] = {}
         self._fingerprint = ""
+        self._kept: dict[str, Tensor] = {}
 
     def material(self, recipe: Recipe) -> Material:
         """Give what a recipe is trained on.
@@ -105,6 +107,7 @@ class Shelf:
             labels=torch.from_numpy(self.dataset.labels.astype(np.float32)),
             fingerprints=fingerprints,
             shared=self._shared,
+            kept=self._kept,
         )
 
     @cached_property
