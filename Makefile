@@ -44,6 +44,8 @@ crash: .venv/dev  ## kills every job at every touch of the disk, and at random; 
 	$(BIN)/python tests/hostile.py --count 20000
 
 bench: .venv/dev  ## the benchmarks that need nothing but this machine, into results/
+	$(BIN)/mimetic bench extraction --out results
+	$(BIN)/mimetic bench training --out results
 	$(BIN)/python benchmarks/memory.py --out results
 
 docs: .venv/dev  ## the documentation, into site/ (nothing in it comes from a network)

@@ -18,8 +18,8 @@ from typing import Annotated
 
 import typer
 
-from mimetic.benching.films import make_clip
 from mimetic.benching.checkpoints import make_bert, make_dinov2, make_wav2vec2
+from mimetic.benching.films import make_clip
 
 FACTOR, MORE = 1.1, 64.0
 MINUTES = (1, 20)

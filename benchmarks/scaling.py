@@ -23,8 +23,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mimetic.benching.films import make_clip
 from mimetic.benching.checkpoints import make_bert, make_dinov2, make_wav2vec2
+from mimetic.benching.films import make_clip
 from mimetic.devices import one_thread
 from mimetic.extraction import SHARD, extract
 from mimetic.features import feature

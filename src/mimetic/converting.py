@@ -107,6 +107,8 @@ def _ready(feature: Feature, sample: Sequence[Inputs], order: Order) -> Ready:
     if not is_convertible(model):
         return _in_torch(feature, sample, "its model is no single network")
     feeds = [feed for inputs in sample if inputs.cost for feed in model.feeds([inputs])]
+    if backend == AUTO and not feeds:
+        return _in_torch(feature, sample, "there was nothing to try it on")
     best = _fastest if backend == AUTO else _told
     converted, told = best(model, feeds, precision, backend, order.places[feature.key])
     if converted.folder is None:
@@ -189,7 +191,7 @@ def _fastest(model: Any, feeds: Sequence[Feed], precision: str, _: str, folder: 
     """Convert for every backend that is installed, and keep the one whose processor seconds are the fewest."""
     seconds: dict[str, float] = {}
     results: dict[str, tuple[Converted, Json]] = {}
-    some = feeds[:1] or list(model.examples()[:1])
+    some = feeds[:1]
     for backend, entry in BACKENDS.items():
         if backend == "torch" or precision not in entry.precisions or not entry.is_there:
             continue
@@ -206,7 +208,7 @@ def _fastest(model: Any, feeds: Sequence[Feed], precision: str, _: str, folder: 
     for backend, (converted, _told_of) in results.items():
         if backend != best and converted.folder is not None:
             shutil.rmtree(converted.folder)
-    return results[best][0], {**results[best][1], "measured": {name: round(s, 4) for name, s in seconds.items()}}
+    return results[best][0], {**results[best][1], "measured": {name: float(f"{s:.4g}") for name, s in seconds.items()}}
 
 
 def _in_torch_seconds(graph: nn.Module, feeds: Sequence[Feed], precision: str) -> float:

@@ -243,8 +243,8 @@ class PicturePreparation:
         return iter(())
 
 
-SIDE = 224
-"""Of the pictures that a network is tried with, where its checkpoint does not say."""
+SIDES = (224, 224), (224, 448)
+"""Of two pictures, to see whether they come out in one size."""
 
 ON_CPU = 8
 """Pictures computed at once on a CPU: within 5 % of the cheapest, for all that was measured with one thread.
@@ -313,9 +313,17 @@ class PictureModel:
             yield (self._preprocessing.tensor(pictures[first : first + step], self._device),)
 
     def examples(self) -> tuple[tuple[Tensor], tuple[Tensor]]:
-        """Give two pictures, and three."""
+        """Give two pictures, and three.
+
+        Raises
+        ------
+        ValueError
+            if pictures come in any size.
+        """
         draw = np.random.default_rng(0)
-        size = self._preprocessing.shape(SIDE, SIDE)
+        size = self._preprocessing.shape(*SIDES[0])
+        if size != self._preprocessing.shape(*SIDES[1]):
+            raise ValueError("its pictures come in any size")
         two, three = (draw.integers(0, 256, (count, *size, 3), np.uint8) for count in (2, 3))
         return (self._preprocessing.tensor(two, self._device),), (self._preprocessing.tensor(three, self._device),)
 

@@ -76,7 +76,7 @@ def _feeds(model: Any, inputs: Sequence[Inputs]) -> list[list[tuple[Any, ...]]]:
     if "pictures" not in inputs[0].arrays:
         return [list(model.feeds(inputs))]
     pictures = torch.cat([feed[0] for feed in model.feeds(inputs)])
-    return [[(batch,) for batch in pictures.split(size)] for size in BATCHES]
+    return [[(batch,) for batch in torch.split(pictures, size)] for size in BATCHES]
 
 
 def _best(model: Any, choices: Sequence[list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModel, BertTokenizer
-from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 TINY = {"hidden_size": 192, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 768}
 
@@ -55,7 +55,7 @@ def make_wav2vec2(folder: Path, *, size: str = "base") -> Path:
     return folder
 
 
-def make_bert(folder: Path, *, size: str = "base", **changes: int) -> Path:
+def make_bert(folder: Path, *, size: str = "base", changes: Mapping[str, int] = {}) -> Path:
     """Write a text encoder of BERT-base's build, which GTE-base's is; it reads letter by letter."""
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -68,9 +68,10 @@ def make_bert(folder: Path, *, size: str = "base", **changes: int) -> Path:
 def _write(folder: Path, kind: str, changes: Mapping[str, Any]) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = AutoModel.from_config(AutoConfig.for_model(kind, **changes)).eval()
-    bars = is_progress_bar_enabled()
-    disable_progress_bar()
+        network = AutoModel.from_config(AutoConfig.for_model(kind, **changes)).eval()  # type: ignore[no-untyped-call]
+    logging: Any = import_module("transformers.utils.logging")
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     network.save_pretrained(folder)
     if bars:
-        enable_progress_bar()
+        logging.enable_progress_bar()

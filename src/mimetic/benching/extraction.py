@@ -86,7 +86,7 @@ def bench_extraction(folder: Path, plan: Plan, *, progress: Counter) -> Json:
         "repeats": plan.repeats,
         "workloads": [_described(workload) for workload in plan.workloads],
         "results": [_result(cell, costs, made) for cell, made in prepared.items()],
-        "growth": _growth(plan.grown, folder, plan.backend) if plan.grown else [],
+        "growth": _growth(plan.grown, folder) if plan.grown else [],
     }
 
 
@@ -184,8 +184,9 @@ def _seconds_of(pid: int) -> float:
 
 
 def _described(workload: Workload) -> Json:
-    shape = f"{workload.clips} clips of {workload.seconds:g} s, {workload.width} x {workload.height}, {RATE} frames a second"
-    return {"name": workload.name, "clips": shape, "extractors": list(workload.extractors)}
+    shape = f"{workload.width} x {workload.height}, {RATE} frames a second"
+    clips = f"{workload.clips} clips of {workload.seconds:g} s, {shape}"
+    return {"name": workload.name, "clips": clips, "extractors": list(workload.extractors)}
 
 
 def _result(cell: Cell, costs: Mapping[tuple[str, ...], Sequence[Cost]], made: Prepared) -> Json:
@@ -217,7 +218,7 @@ def _plain(key: str) -> str:
     return re.sub(r"model=[^+]*/", "model=", key)
 
 
-def _growth(workload: Workload, folder: Path, backend: str) -> list[Json]:
+def _growth(workload: Workload, folder: Path) -> list[Json]:
     """Measure ours once against the number of clips, their length, and the number of extractors."""
     half = replace(workload, clips=max(1, workload.clips // 2))
     kinds = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 RATE = 30
 SAMPLE_RATE = 16_000
@@ -36,8 +37,9 @@ def make_clip(path: Path, seconds: float, *, height: int = 360, width: int = 640
     return path
 
 
-def _sound(second: int, length: float, seed: int) -> np.ndarray:
+def _sound(second: int, length: float, seed: int) -> NDArray[np.float32]:
     time = second + np.arange(round(length * SAMPLE_RATE)) / SAMPLE_RATE
     loud = 0.2 + 0.1 * np.sin(2 * np.pi * 0.7 * time)
     tone = np.sin(2 * np.pi * (140 + 20 * (seed % 8)) * time) + 0.3 * np.sin(2 * np.pi * 2900 * time)
-    return (loud * tone)[None].astype(np.float32)
+    sound: NDArray[np.float32] = (loud * tone)[None].astype(np.float32)
+    return sound

@@ -72,7 +72,9 @@ def _dump_frames(clip: Clip, folder: Path) -> tuple[float, int]:
         stream = container.streams.video[0]
         count = 0
         for frame in container.decode(stream):
-            frame.to_image().save(folder / f"{count:06d}.jpg", quality=QUALITY)
+            frame.to_image().save(  # type: ignore[no-untyped-call]
+                folder / f"{count:06d}.jpg", quality=QUALITY
+            )
             count += 1
         return float(stream.average_rate or 25), count
 
@@ -129,7 +131,7 @@ def _rows(pieces: Sequence[Any], extractor: Any, models: dict[str, Any], feature
 def _processor_in(folder: Path) -> Any:
     from transformers import AutoImageProcessor
 
-    return AutoImageProcessor.from_pretrained(folder)
+    return AutoImageProcessor.from_pretrained(folder)  # type: ignore[no-untyped-call]
 
 
 def _processor(feature: Feature) -> Any:

@@ -60,11 +60,11 @@ _COST = ("what", "seconds of clips", "CPU s", "CPU s a second")
 
 
 def _of_extraction(found: Json) -> list[Table]:
-    grown = [
+    grown: list[tuple[str, ...]] = [
         (line["what"], f"{line['seconds']:g}", f"{line['cpu']:.2f}", f"{line['cpu_a_second']:.3f}")
         for line in found["growth"]
     ]
-    all_of = [
+    all_of: list[Table] = [
         ("ours against the field's way", _EXTRACTION, [_extraction(line) for line in found["results"]]),
         ("who computed, and how far from float32", _DISTANCE, [row for line in found["results"] for row in _far(line)]),
         ("as work grows", _COST, grown),
@@ -166,10 +166,10 @@ def _told_of_extraction(found: Json) -> list[str]:
     return [
         "From the first clip to the last, of all processes together, with models loaded and warm; the conversion of",
         f"networks, once an extraction, is told beside. Medians of {found['repeats']}, measured in turns; spread is",
-        "(largest - smallest) / median. The field's way: every frame a JPEG file, those needed opened one by one, batches",
-        "of one clip, a second pass for the sound, torch in float32. The limit: the same forward passes on what lies in",
-        "memory, and one bare decoding with what is looked at resized; share is that of ours. Cosines are of rows less",
-        "each column's mean. Clips are made, weights random.",
+        "(largest - smallest) / median. The field's way: every frame a JPEG file, those needed opened one by one,",
+        "batches of one clip, a second pass for the sound, torch in float32 as it comes. The limit: the same forward",
+        "passes on what lies in memory, and one bare decoding with what is looked at resized; share is that of ours.",
+        "Cosines are of rows less each column's mean. Clips are made, weights random.",
         "",
         *loads,
     ]

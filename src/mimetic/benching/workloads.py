@@ -80,7 +80,7 @@ def _make(kind: str, size: str, place: Path) -> None:
     if kind == "vit":
         make_vit(place)
     elif size == "minilm":
-        make_bert(place, **MINILM)
+        make_bert(place, changes=MINILM)
     else:
         {"dinov2": make_dinov2, "wav2vec2": make_wav2vec2, "bert": make_bert}[kind](place, size=size)
 

@@ -81,7 +81,7 @@ def extraction(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Extraction: raw clips to features, against frames in files, and against the machine's own limit.
+    """Measure extraction: raw clips to features, against frames in files, and against the machine's own limit.
 
     Takes about ten minutes; seconds are processor seconds, ratios come from one run.
     """

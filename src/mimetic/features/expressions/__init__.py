@@ -103,7 +103,7 @@ class _Checkpoint:
         network, _ = open_network(AutoModelForImageClassification, self._folder, config=config)
         head = _head(network, self._folder)
         _check_columns(self._folder, head.in_features + head.out_features, dim)
-        classifier = Classifier(network.to(device), head)
+        classifier = Classifier(network.to(device), head).eval()
         names, precision = classifier.names, self._precision
         return PictureModel(classifier, self.preprocessing, dim=dim, device=device, precision=precision, names=names)
 

@@ -86,7 +86,7 @@ class Pictures:
         from mimetic.features.pictures.tokens import Tokens
 
         network, norm = _open(self._folder)
-        tokens = Tokens(network.to(device), norm, pooling=self._pooling)
+        tokens = Tokens(network.to(device), norm, pooling=self._pooling).eval()
         return TokenModel(tokens, self._preprocessing, device=device, precision=self._precision)
 
 

@@ -108,7 +108,7 @@ class Sentences:
         from mimetic.features.sentences.reader import Reader
 
         network = open_encoder(AutoModel, self._folder).to(device)
-        return SentenceModel(Reader(network, pooling=self._pooling), device=device, precision=self._precision)
+        return SentenceModel(Reader(network, pooling=self._pooling).eval(), device=device, precision=self._precision)
 
 
 class ScoredSentences(Sentences):
@@ -130,7 +130,7 @@ class ScoredSentences(Sentences):
         from mimetic.features.sentences.reader import Judge
 
         network = open_encoder(AutoModelForSequenceClassification, self._folder).to(device)
-        return SentenceModel(Judge(network, pooling=self._pooling), device=device, precision=self._precision)
+        return SentenceModel(Judge(network, pooling=self._pooling).eval(), device=device, precision=self._precision)
 
 
 class SentencePreparation:

@@ -121,7 +121,8 @@ class SpeechModel:
         self._front = Front(network.feature_extractor, dtype)
         network.feature_extractor = None
         self.network = network.to(dtype)
-        self.graph: Callable[..., tuple[Tensor, ...]] = Alone(network, self._front, head, layers=layers, heads=heads)
+        alone = Alone(network, self._front, head, layers=layers, heads=heads).eval()
+        self.graph: Callable[..., tuple[Tensor, ...]] = alone
         self._device = network.device
         network.feature_extractor = self._front
         network.encoder.pos_conv_embed = Positions(network.encoder.pos_conv_embed, self._front)
