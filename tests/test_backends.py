@@ -13,15 +13,16 @@ import torch
 from torch import nn
 
 import mimetic.converting
-from mimetic.backends import BACKENDS, Converted, check_backend, put_in
+from mimetic.backends import BACKENDS, RECORD, Converted, check_backend, put_in
 from mimetic.backends.packed import Packed, is_there, pack
-from mimetic.computed import NAME, read_computed
+from mimetic.computed import read_computed
 from mimetic.computing import Models
 from mimetic.converting import Order, convert, distance
 from mimetic.extraction import extract
 from mimetic.features import feature, features
 from mimetic.models import Inputs
 from mimetic.records import Clip, MissingExtra, UnknownName, UsageError
+from mimetic.stocktaking import merge
 from mimetic.store import Store
 from tiny_speech import make_speech
 from tiny_text import make_text
@@ -214,6 +215,20 @@ def test_in_int8_a_store_keeps_its_network(texts: str, tmp_path: Path) -> None:
     assert read_computed(store, key) == told
 
 
+@needs_speed
+def test_merged_stores_were_computed_alike(texts: str, tmp_path: Path) -> None:
+    wanted, clips = features([texts]), spoken(6)
+    (key,) = (each.key for each in wanted)
+    ours, more, other = (Store(tmp_path / name) for name in ("ours", "more", "other"))
+    for store, some, backend in ((ours, clips[:3], "openvino"), (more, clips[3:], "openvino"), (other, clips, "torch")):
+        extract(some, wanted, store, workers=0, backend=backend)
+    merge([ours, more], into := Store(tmp_path / "into"))
+    assert len(into[key]) == 6
+    assert read_computed(into, key) == read_computed(ours, key)
+    with pytest.raises(UsageError, match=r"computed by openvino .* and by torch"):
+        merge([ours, other], Store(tmp_path / "elsewhere"))
+
+
 def test_raw_clips_are_computed_in_float32_where_a_store_is_in_int8(names: dict[str, str]) -> None:
     models = Models(features([f"{names['vision']}+precision=int8"]), "cpu")
     assert models.budgets
@@ -231,11 +246,11 @@ def test_what_is_no_backend_is_refused(texts: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("mimetic.backends.find_spec", lambda _name: None)
     with pytest.raises(MissingExtra, match="speed"):
         extract(spoken(2), wanted, Store(tmp_path), workers=0, backend="openvino")
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / RECORD).exists()
 
 
 def test_torch_in_float32_leaves_no_record(texts: str, tmp_path: Path) -> None:
     (summary,) = extract(spoken(3), features([texts]), Store(tmp_path), workers=0).values()
     assert summary.computed == {}
-    assert not list(tmp_path.rglob(NAME))
+    assert not list(tmp_path.rglob(RECORD))
     assert "computed" in json.dumps(summary.as_json())

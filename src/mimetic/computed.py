@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mimetic.backends import AUTO, Converted, check_backend
+from mimetic.backends import AUTO, INT8, RECORD, Converted, check_backend
 from mimetic.converting import Order, Ready, convert, precision_of
 from mimetic.devices import choose_device
 from mimetic.features import Feature
@@ -27,8 +27,6 @@ from mimetic.records import Clip, Json, MimeticError, UsageError
 from mimetic.shards import Means
 from mimetic.store import Store, write_atomically
 
-NAME = "computed.json"
-INT8 = "int8"
 PASSING = ".converted"
 """The beginning of the name of a folder in the store with networks that one extraction has converted."""
 
@@ -38,7 +36,7 @@ FEW = 32
 
 def read_computed(store: Store, key: str) -> Json:
     """Read how a feature's rows were computed; empty where torch did, in float32."""
-    path = store.folder(key) / NAME
+    path = store.folder(key) / RECORD
     told: Json = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return told
 
@@ -76,7 +74,7 @@ def ready(
         order = Order(features=fresh, backends=backends, places=places, clips=tuple(clips))
         made = _apart(order, means.workers) if fresh else {}
         for key, each in made.items():
-            write_atomically(store.folder(key) / NAME, (json.dumps(each.told, indent=1) + "\n").encode())
+            write_atomically(store.folder(key) / RECORD, (json.dumps(each.told, indent=1) + "\n").encode())
         yield {**known, **{key: each.converted for key, each in made.items()}}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -109,7 +107,7 @@ def _place(feature: Feature, store: Store, folder: Path) -> Path:
 
 def _is_made(feature: Feature, store: Store, place: Path) -> bool:
     """Tell whether the network in int8 is there: its ranges are measured once."""
-    return precision_of(feature) == INT8 and place.is_dir() and (store.folder(feature.key) / NAME).is_file()
+    return precision_of(feature) == INT8 and place.is_dir() and (store.folder(feature.key) / RECORD).is_file()
 
 
 def _is_news(feature: Feature, store: Store) -> bool:

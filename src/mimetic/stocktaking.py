@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mimetic.backends import INT8, RECORD
 from mimetic.records import Json, StoreError, UsageError
 from mimetic.soundness import set_aside
 from mimetic.store import SUFFIX, DamagedShard, Shard, Store, StoredFeature, damaged, whole
@@ -143,9 +145,8 @@ def merge(stores: Sequence[Store], into: Store, *, progress: Progress = lambda _
         _refuse_differing(key, [store for store in held if key in store])
     shards = [(store, shard) for store in stores for key in _keys(store) for shard in store[key].shards]
     progress(0, len(shards))
-    for told in (store.folder(key) / TUNED for store in stores for key in _keys(store)):
-        if told.is_file():
-            _copy(told, into.path / told.parent.name / TUNED)
+    for beside in (path for store in stores for key in _keys(store) for path in _beside(store.folder(key))):
+        _copy(beside, into.path / beside.relative_to(beside.parents[1 + (beside.parent.name == INT8)]))
     for done, (store, shard) in enumerate(shards, start=1):
         _copy(shard.path, into.path / shard.path.relative_to(store.path))
         progress(done, len(shards))
@@ -153,7 +154,25 @@ def merge(stores: Sequence[Store], into: Store, *, progress: Progress = lambda _
     return take_stock(into)
 
 
+def _beside(folder: Path) -> list[Path]:
+    """Give the files that lie beside a feature's shards, and belong to them."""
+    return [path for path in (folder / TUNED, folder / RECORD, *folder.glob(f"{INT8}/*")) if path.is_file()]
+
+
+def _computed(folder: Path) -> str:
+    """Say who computed a feature's rows; in int8, with which ranges."""
+    path = folder / RECORD
+    told: Json = json.loads(path.read_text("utf-8")) if path.is_file() else {"backend": "torch"}
+    known = {name: told[name] for name in ("backend", "precision") if name in told}
+    return " ".join(map(str, [*known.values(), *(told.get("distance") or {}).values()]))
+
+
 def _refuse_differing(key: str, stores: Sequence[Store]) -> None:
+    by = {_computed(store.folder(key)): store for store in stores}
+    if len(by) > 1:
+        one, other, *_ = by
+        message = f"{by[one].path} and {by[other].path} hold {key} computed by {one} and by {other}"
+        raise UsageError(message, remedy="Extract one of them again, with the other's --backend.")
     identities = [(store, shard.identity) for store in stores for shard in store[key].shards]
     for store, identity in identities[1:]:
         if identity != (first := identities[0][1]):

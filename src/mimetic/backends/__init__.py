@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mimetic.models import IN_TORCH, ConvertibleModel
+from mimetic.models import IN_TORCH
 from mimetic.records import Entry, MissingExtra, UsageError, find
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ BACKENDS: Mapping[str, BackendEntry] = {
 """By name. With ``auto`` the fastest of those that are installed is taken, by a second of each."""
 
 AUTO = "auto"
+
+RECORD = "computed.json"
+"""Beside a feature's rows in a store: who computed them."""
+
+INT8 = "int8"
+"""The precision, and the folder beside a feature's rows with its network in it."""
 
 
 class Backend(Protocol):
@@ -135,6 +141,3 @@ def sizes(examples: tuple[Feed, Feed]) -> list[list[int]]:
     """
     both = zip(*examples, strict=True)
     return [[a if a == b else -1 for a, b in zip(one.shape, other.shape, strict=True)] for one, other in both]
-
-
-__all__ = ["AUTO", "BACKENDS", "Backend", "Compute", "Converted", "ConvertibleModel", "Feed", "check_backend"]
