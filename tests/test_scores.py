@@ -291,3 +291,29 @@ def test_unknown_names_are_told_with_the_nearest():
         mixture({"person": 1.0})
     with pytest.raises(UsageError, match="at least one term"):
         mixture({})
+
+
+@every_metric
+def test_a_clip_of_weight_two_is_two_clips(metric):
+    target, predicted = pair()
+    target[3, 1] = np.nan
+    weights = np.array([2.0, 1.0, 3.0, 0.0] * 10)
+    twice = [np.repeat(side, weights.astype(int), axis=0) for side in (target, predicted)]
+    expected = metric(*twice)
+    np.testing.assert_allclose(metric(target, predicted, weights), expected, rtol=1e-9)
+    np.testing.assert_allclose(metric(*tensors(target, predicted, weights)), expected, rtol=1e-9)
+    np.testing.assert_allclose(metric(target[:, 0], predicted[:, 0], weights), expected[0], rtol=1e-9)
+    np.testing.assert_allclose(
+        metric(target, predicted, weights / 1_000), expected, rtol=1e-6
+    )  # only their ratios count
+
+
+def test_columns_of_a_loss_count_by_their_weight():
+    target, predicted = pair()
+    each = (target - predicted) ** 2
+    loss = mixture({"mse": 1.0}, columns=np.array([1.0, 0.0, 3.0]))
+    np.testing.assert_allclose(loss(target, predicted), (each[:, 0].mean() + 3 * each[:, 2].mean()) / 4)
+    target[:, 2] = np.nan  # of what is left, the share
+    np.testing.assert_allclose(loss(target, predicted), each[:, 0].mean())
+    target[:, 0] = np.nan
+    assert loss(target, predicted) == 0.0

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MimeticError as error:
         code = _fail(error, as_json="--json" in words)
     except WrongWords as error:
-        code = _fail(UsageError(str(error), remedy="See --help."), as_json="--json" in words)
+        code = _fail(_reworded(error), as_json="--json" in words)
     except OSError as error:
         told = UsageError(f"{error.filename or 'a file'}: {error.strerror or error}", remedy="Choose another place.")
         code = _fail(told, as_json="--json" in words)
@@ -97,6 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if code == STOPPED:  # typer itself turns Ctrl-C into it, without a word
         sys.stderr.write("stopped: the same command goes on where it was\n")
     sys.exit(code or 0)
+
+
+def _reworded(error: Exception) -> UsageError:
+    """Say what typer says of a call in our voice, with the option it is about and the command whose help tells more."""
+    told = str(getattr(error, "format_message", error.__str__)())
+    context = getattr(error, "ctx", None)
+    command = "mimetic" if context is None else context.command_path
+    return UsageError(told[:1].lower() + told[1:].rstrip("."), remedy=f"See `{command} --help`.")
 
 
 def _fail(error: MimeticError, *, as_json: bool) -> int:

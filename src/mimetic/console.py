@@ -20,7 +20,7 @@ from mimetic.ablation import Ablation, Switch
 from mimetic.comparing import Ranking
 from mimetic.evaluation import Evaluation
 from mimetic.evidence.intervals import Comparison, Interval
-from mimetic.records import Json
+from mimetic.records import Json, MimeticError
 from mimetic.slicing import Rescue, Slice, Sliced
 from mimetic.stocktaking import Holding
 from mimetic.stressing import Stressed
@@ -314,7 +314,12 @@ def bars() -> Iterator[Bars]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=False) as progress:
-        yield Bars(progress)
+        try:
+            yield Bars(progress)
+        except MimeticError:
+            if not any(task.completed for task in progress.tasks):  # a wrong call: no bar above its one line
+                progress.live.transient, progress.console.quiet = True, not progress.console.is_terminal
+            raise
 
 
 @contextmanager

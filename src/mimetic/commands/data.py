@@ -17,6 +17,7 @@ from mimetic.commands.arguments import (
     StoreFolder,
     WordsFile,
     Workers,
+    into,
 )
 from mimetic.records import UnknownName
 
@@ -165,7 +166,7 @@ def audit(
 
 def transcribe(
     data: DataOrFiles,
-    out: Annotated[Path, typer.Option(help="A folder: it gets a JSON file a clip.")] = Path("transcripts"),
+    out: Annotated[Path, into("A folder: it gets a JSON file a clip.")] = Path("transcripts"),
     backend: Annotated[str, typer.Option(help="transformers or faster-whisper.")] = "transformers",
     model: Annotated[str, typer.Option(help="A Whisper checkpoint: FOLDER or ID.")] = "",
     language: Annotated[str, typer.Option(help="A code, such as en; what is heard if not told.")] = "",

@@ -21,6 +21,7 @@ from mimetic.commands.arguments import (
     Tracked,
     WordsFile,
     Workers,
+    into,
 )
 from mimetic.records import UsageError
 
@@ -43,7 +44,7 @@ def train(
         typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: wav2vec2=wav2vec2+rate=5"),
     ] = [],  # noqa: B006 - typer reads it
     seeds: Annotated[str, typer.Option(help="One run for each: 0,1,2")] = "0",
-    out: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs"),
+    out: Annotated[Path, into("Where the runs go.")] = Path("runs"),
     store: StoreFolder = None,
     words: WordsFile = None,
     workers: Workers = None,
@@ -72,6 +73,8 @@ def train(
     from mimetic.training.material import Shelf
     from mimetic.world import entered
 
+    if not calls.names_in(recipe):
+        raise UsageError("no recipe is named", remedy="`mimetic list recipes` prints them.")
     told, numbers = read_taken(taken), calls.read_seeds(seeds)
     chosen = list(RECIPES.values()) if recipe == "all" else []
     chosen = chosen or [get_recipe(name) for name in calls.names_in(recipe) if name not in ABOUT]
@@ -117,7 +120,7 @@ def train(
 def refit(
     run: RunFolder,
     data: Data,
-    out: Annotated[Path, typer.Option(help="Where the new runs go.")] = Path("refits"),
+    out: Annotated[Path, into("Where the new runs go.")] = Path("refits"),
     store: StoreFolder = None,
     words: WordsFile = None,
     device: Device = "auto",
@@ -184,7 +187,7 @@ def ablate(
     ] = [],  # noqa: B006 - typer reads it
     part: Part = "valid",
     groups: Groups = "",
-    out: Annotated[Path, typer.Option(help="Where the table goes, and in runs/ the runs.")] = Path("ablation"),
+    out: Annotated[Path, into("Where the table goes, and in runs/ the runs.")] = Path("ablation"),
     store: StoreFolder = None,
     words: WordsFile = None,
     device: Device = "auto",
@@ -249,7 +252,7 @@ def finetune(
         int, typer.Option(min=0, help="So many encoders; each clip is described by one that has not learned from it.")
     ] = 0,
     seeds: Annotated[str, typer.Option(help="One run for each: 0,1,2")] = "0",
-    out: Annotated[Path, typer.Option(help="Where the runs go, and the encoders.")] = Path("runs"),
+    out: Annotated[Path, into("Where the runs go, and the encoders.")] = Path("runs"),
     store: StoreFolder = None,
     words: WordsFile = None,
     workers: Workers = None,

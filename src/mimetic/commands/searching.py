@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import AsJson, Data, Device, RunFolders, StoreFolder, WordsFile
+from mimetic.commands.arguments import (
+    AsJson,
+    Data,
+    Device,
+    RunFolders,
+    StoreFolder,
+    WordsFile,
+    into,
+)
 
 Together = Annotated[
     str,
@@ -41,7 +49,7 @@ def sweep(
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that try at once.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the search, the folds and each training.")] = 0,
-    out: Annotated[Path, typer.Option(help="The journal, the best settings and the table.")] = Path("sweep"),
+    out: Annotated[Path, into("The journal, the best settings and the table.")] = Path("sweep"),
     store: StoreFolder = None,
     words: WordsFile = None,
     device: Device = "auto",
@@ -94,7 +102,7 @@ def stack(
     ] = "choose",
     folds: Folds = 3,
     groups: Together = "",
-    out: Annotated[Path, typer.Option(help="Where the run goes, and in inner/ what is trained for it.")] = Path("runs"),
+    out: Annotated[Path, into("Where the run goes, and in inner/ what is trained for it.")] = Path("runs"),
     store: StoreFolder = None,
     words: WordsFile = None,
     device: Device = "auto",

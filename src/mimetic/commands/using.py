@@ -19,6 +19,7 @@ from mimetic.commands.arguments import (
     StoreFolder,
     WordsFile,
     Workers,
+    into,
 )
 from mimetic.records import UsageError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("mimetic-demo"),
+    out: Annotated[Path, into("Where everything goes.")] = Path("mimetic-demo"),
     size: Annotated[str, typer.Option(help="full (420 clips) or small (48).")] = "full",
     workers: Workers = None,
     as_json: AsJson = False,
