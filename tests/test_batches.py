@@ -260,3 +260,11 @@ def test_rows_of_several_models_are_not_mixed(tmp_path: Path, monkeypatch: pytes
     assert load_tracks(store, WANTED, data("b")).dim == WANTED.dim + 1
     with pytest.raises(StoreError, match="of several models"):
         load_tracks(store, WANTED, data("a", "b"))
+
+
+def test_one_vector_a_clip_has_no_time_to_be_cut() -> None:
+    timeless = ragged(3, 1, rate=0.0)
+    less = timeless.drawn(np.array([0, 1]), np.random.default_rng(0), crop=1.0, masked=0.0)
+    assert less.lengths.tolist() == [3, 1]
+    nothing = ragged(3).holding([])
+    assert nothing.beginning(1.0) is nothing

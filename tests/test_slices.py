@@ -42,6 +42,16 @@ def test_numbers_that_pile_up_leave_no_set_empty() -> None:
     assert all(flags.any() for flags in top.sets.values())
 
 
+def test_a_cut_just_below_the_largest_number_stays() -> None:
+    cut = by_numbers("x", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 7.0, 7.0, 8.0])
+    assert {name: int(flags.sum()) for name, flags in cut.sets.items()} == {
+        "up to 3.25": 3,
+        "3.25 to 5.5": 2,
+        "5.5 to 7": 4,
+        "above 7": 1,
+    }
+
+
 def test_a_column_is_numbers_only_if_all_of_it_is() -> None:
     assert list(by_column("age", ["3", "", "4", "3"]).sets) == ["3", "4"]
     assert list(by_column("sex", ["f", "", "m", "f"]).sets) == ["f", "m"]

@@ -205,6 +205,13 @@ def test_sound_is_silenced_or_hissed_at_and_pictures_are_left_alone() -> None:
     np.testing.assert_array_equal(noisy, through("white noise at -20 dB", items)[2])
 
 
+def test_what_nobody_looks_at_need_not_be_tried() -> None:
+    views = {name: set(one.views) for name, one in DISTURBANCES.items()}
+    assert views["silence"] == views["white noise at -20 dB"] == {"audio"}
+    assert views["blur"] == views["half the frames"] == {"frames", "faces"}
+    assert views["first half"] == {"audio", "frames", "faces"}
+
+
 def test_blur_takes_detail_away() -> None:
     items = pieces()
     images, samples = plain(items)
