@@ -58,7 +58,7 @@ EQUIVALENT = {
     "mimetic.scores:122: 1.0 -> 2.0": "its logarithm is taken times 0",
     "mimetic.evidence.agreement:229: 1.0 -> 2.0": "it divides 0",
     "mimetic.evidence.intervals:299: -1 -> 1": "the last of two axes is axis 1",
-    "mimetic.evidence.intervals:274: np.asarray(chances, dtype=np.float64) -> np.asarray(chances)": "the same of numbers",
+    "mimetic.evidence.intervals:274: np.asarray(chances, dtype=np.float64) -> np.asarray(chances)": "numbers stay",
 }
 """Survivors, as ``MODULE:LINE: CHANGE``, that nobody could tell from the original, and why."""
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands import data, judging, keeping, learning, planning, searching, serving, using
+from mimetic.commands import data, judging, keeping, learning, planning, searching, serving, tuning, using
 from mimetic.commands.arguments import STOPPED, WRONG_CALL
 from mimetic.records import MimeticError, UsageError
 
@@ -41,7 +41,7 @@ for command in (
     learning.ablate,
     searching.sweep,
     searching.stack,
-    learning.finetune,
+    tuning.finetune,
     learning.refit,
     judging.evaluate,
     judging.compare,

@@ -60,7 +60,7 @@ def sweep(
     The same command goes on where it was, and several at once, with one OUT, share the work. OUT/best.toml is a recipe
     for `mimetic train`, OUT/sweep.json the table.
     """
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.datasets import open_dataset
     from mimetic.recipes import get_recipe, with_settings
     from mimetic.showing import print_sweep
@@ -85,7 +85,7 @@ def sweep(
         seed=seed,
         device=device,
     )
-    with console.bars() as bars:
+    with progress.bars() as bars:
         found = run_sweep(plan, trials=trials, workers=workers, progress=bars.counter("trials"))
     if as_json:
         console.print_json(found.as_json())
@@ -115,7 +115,7 @@ def stack(
     """
     from contextlib import closing
 
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.datasets import open_dataset
     from mimetic.devices import choose_device
     from mimetic.journal import Journal
@@ -126,7 +126,7 @@ def stack(
 
     dataset = calls.worded(open_dataset(data), words)
     shelf = Shelf(dataset, calls.needed_store(dataset, store))
-    with console.bars() as bars, closing(Journal(out / "inner")) as journal:
+    with progress.bars() as bars, closing(Journal(out / "inner")) as journal:
         run = stack_runs(
             [run for run in runs_of(runs) if run.kind != STACK or run.path in runs],
             shelf,
