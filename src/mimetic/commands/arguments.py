@@ -62,3 +62,8 @@ Tracked = Annotated[
     str,
     typer.Option("--log", metavar="TOOL", help="tensorboard, mlflow or wandb: epochs in OUT/logs.", show_default=False),
 ]
+Settings = Annotated[list[str], typer.Option("--set", help="A setting of the recipe: fit.epochs=3")]
+Taken = Annotated[
+    list[str],
+    typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: wav2vec2=wav2vec2+rate=5"),
+]

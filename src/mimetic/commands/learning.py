@@ -17,7 +17,9 @@ from mimetic.commands.arguments import (
     Groups,
     Part,
     RunFolder,
+    Settings,
     StoreFolder,
+    Taken,
     Tracked,
     WordsFile,
     Workers,
@@ -38,11 +40,8 @@ def train(
     recipe: Annotated[
         str, typer.Argument(help="Recipes' names, with commas; auto, floor or all; or a TOML file.", show_default=False)
     ],
-    settings: Annotated[list[str], typer.Option("--set", help="A setting of the recipe: fit.epochs=3")] = [],  # noqa: B006 - typer reads it
-    taken: Annotated[
-        list[str],
-        typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: wav2vec2=wav2vec2+rate=5"),
-    ] = [],  # noqa: B006 - typer reads it
+    settings: Settings = [],  # noqa: B006 - typer reads it
+    taken: Taken = [],  # noqa: B006 - typer reads it
     seeds: Annotated[str, typer.Option(help="One run for each: 0,1,2")] = "0",
     out: Annotated[Path, into("Where the runs go.")] = Path("runs"),
     store: StoreFolder = None,
@@ -180,11 +179,8 @@ def ablate(
         str, typer.Option(metavar="NAME,NAME", help="Which choices to switch; all that apply if not told.")
     ] = "",
     seeds: Annotated[str, typer.Option(help="One run of each for each: 0,1,2")] = "0,1,2,3,4",
-    settings: Annotated[list[str], typer.Option("--set", help="A setting of the recipe: fit.epochs=3")] = [],  # noqa: B006 - typer reads it
-    taken: Annotated[
-        list[str],
-        typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: wav2vec2=wav2vec2+rate=5"),
-    ] = [],  # noqa: B006 - typer reads it
+    settings: Settings = [],  # noqa: B006 - typer reads it
+    taken: Taken = [],  # noqa: B006 - typer reads it
     part: Part = "valid",
     groups: Groups = "",
     out: Annotated[Path, into("Where the table goes, and in runs/ the runs.")] = Path("ablation"),

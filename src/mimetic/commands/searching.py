@@ -12,7 +12,9 @@ from mimetic.commands.arguments import (
     Data,
     Device,
     RunFolders,
+    Settings,
     StoreFolder,
+    Taken,
     WordsFile,
     into,
 )
@@ -37,11 +39,8 @@ def sweep(
         list[str],
         typer.Option(metavar="NAME=VALUES", help="fit.rate=1e-5..1e-2 or fit.clips=16,64; the usual ones if not told."),
     ] = [],  # noqa: B006 - typer reads it
-    settings: Annotated[list[str], typer.Option("--set", help="A setting of the recipe: fit.epochs=3")] = [],  # noqa: B006 - typer reads it
-    taken: Annotated[
-        list[str],
-        typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: wav2vec2=wav2vec2+rate=5"),
-    ] = [],  # noqa: B006 - typer reads it
+    settings: Settings = [],  # noqa: B006 - typer reads it
+    taken: Taken = [],  # noqa: B006 - typer reads it
     folds: Folds = 3,
     groups: Together = "",
     prune: Annotated[
