@@ -213,14 +213,26 @@ def replace_code(name: str, tree: ast.Module) -> None:
         new = fresh.get(_place(old))
         if new is not None and len(new.__code__.co_freevars) == len(old.__code__.co_freevars):
             old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
-    for constant, value in vars(changed).items():
-        before = vars(module)[constant] if not constant.startswith("__") else None
-        if isinstance(before, dict):
-            before.update(value)
-        elif isinstance(before, int | float | tuple) and value != before:
-            for holder in list(sys.modules.values()):
-                if getattr(holder, "__dict__", {}).get(constant) is before:
-                    setattr(holder, constant, value)
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=constant)], value=ast.expr() as told):
+                _replace_constant(module, constant, told)
+            case ast.AnnAssign(target=ast.Name(id=constant), value=ast.expr() as told):
+                _replace_constant(module, constant, told)
+
+
+def _replace_constant(module: ModuleType, constant: str, told: ast.expr) -> None:
+    """Compute a constant again, by the functions as they are now; tables are changed where they stand."""
+    before = vars(module)[constant]
+    if not isinstance(before, int | float | tuple | dict):
+        return
+    value = eval(compile(ast.Expression(told), module.__name__, "eval"), vars(module))
+    if isinstance(before, dict):
+        before.update(value)
+    elif value != before:
+        for holder in list(sys.modules.values()):
+            if getattr(holder, "__dict__", {}).get(constant) is before:
+                setattr(holder, constant, value)
 
 
 def _functions(module: ModuleType) -> list[FunctionType]:

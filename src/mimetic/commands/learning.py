@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mimetic.recipes import Recipe
-    from mimetic.records import Json
+    from mimetic.records import Dataset, Json
     from mimetic.runs import Run
+    from mimetic.store import Store
 
 
 def train(
@@ -66,28 +67,24 @@ def train(
     from mimetic.features import features
     from mimetic.journal import Journal
     from mimetic.recipes import RECIPES, get_recipe, with_settings
-    from mimetic.splits import split_dataset
     from mimetic.training import train_on
-    from mimetic.training.choosing import check_stored, on_features, read_taken, trainable
+    from mimetic.training.choosing import on_features, read_taken, trainable
     from mimetic.training.material import Shelf
     from mimetic.world import entered
 
     if not calls.names_in(recipe):
         raise UsageError("no recipe is named", remedy="`mimetic list recipes` prints them.")
     told, numbers = read_taken(taken), calls.read_seeds(seeds)
-    chosen = list(RECIPES.values()) if recipe == "all" else []
-    chosen = chosen or [get_recipe(name) for name in calls.names_in(recipe) if name not in ABOUT]
+    named = list(RECIPES.values()) if recipe == "all" else []
+    named = named or [get_recipe(name) for name in calls.names_in(recipe) if name not in ABOUT]
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
     device = choose_device(device)
-    chosen += [recipe_for(dataset, place, kind=name) for name in calls.names_in(recipe) if name in ABOUT]
-    chosen = [on_features(with_settings(one, calls.read_settings(settings)), told) for one in chosen]
+    named += [recipe_for(dataset, place, kind=name) for name in calls.names_in(recipe) if name in ABOUT]
+    chosen = [on_features(with_settings(one, calls.read_settings(settings)), told) for one in named]
     if recipe == "all":
         chosen = trainable(chosen, dataset, place, tell=_tell)
-    for one in chosen:
-        check_stored(one, dataset, place)
-    for split in {one.split for one in chosen}:
-        split_dataset(dataset, split)
+    _check(chosen, dataset, place)
     told_more: dict[str, Any] = {"accepted": calls.names_in(accept), "workers": workers}
     with (
         entered(device) as (world, own),
@@ -114,6 +111,17 @@ def train(
     _print_runs(runs, as_json=as_json)
     if not as_json and not any(out.glob(f"{FLOOR}-*")):
         console.print_lines(f"the line to beat, in seconds: mimetic train {data} {FLOOR} --out {out}")
+
+
+def _check(recipes: Sequence[Recipe], dataset: Dataset, store: Store) -> None:
+    """Refuse, before anything is extracted, what the store or the split would refuse later."""
+    from mimetic.splits import split_dataset
+    from mimetic.training.choosing import check_stored
+
+    for recipe in recipes:
+        check_stored(recipe, dataset, store)
+    for split in {recipe.split for recipe in recipes}:
+        split_dataset(dataset, split)
 
 
 def refit(
