@@ -53,9 +53,9 @@ SLOWER, GRACE = 5.0, 20.0
 """A fault is killed that makes the tests take so many times as long, and so many seconds more."""
 
 EQUIVALENT = {
-    "mimetic.scores:46: 1.0 -> 2.0": "where it stands, the result is not defined and thrown away",
-    "mimetic.scores:67: 1.0 -> 2.0": "where it stands, the result is not defined and thrown away",
-    "mimetic.scores:122: 1.0 -> 2.0": "its logarithm is taken times 0",
+    "mimetic.scores:52: 1.0 -> 2.0": "where it stands, the result is not defined and thrown away",
+    "mimetic.scores:78: 1.0 -> 2.0": "where it stands, the result is not defined and thrown away",
+    "mimetic.scores:133: 1.0 -> 2.0": "its logarithm is taken times 0",
     "mimetic.evidence.agreement:229: 1.0 -> 2.0": "it divides 0",
     "mimetic.evidence.intervals:299: -1 -> 1": "the last of two axes is axis 1",
     "mimetic.evidence.intervals:274: np.asarray(chances, dtype=np.float64) -> np.asarray(chances)": "numbers stay",
