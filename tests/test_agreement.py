@@ -102,6 +102,10 @@ def test_a_constant_column_has_no_reliability() -> None:
     assert np.isnan(found.limit)
 
 
+def test_what_needs_more_than_thirty_raters_is_no_share_of_a_few() -> None:
+    assert raters_of([[1 / 30], [1 / 31]]).tolist() == [30, 0]
+
+
 def test_two_raters_of_two_clips_are_enough() -> None:
     assert intraclass_correlation([[1.0, 1.0], [3.0, 3.0]]).two == 1.0
     assert krippendorff_alpha([[1.0, 1.0], [2.0, 2.0]], level="ratio") == 1.0  # of differences well below 1

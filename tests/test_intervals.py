@@ -455,3 +455,11 @@ def _known_of(true, said, inside):
     for flags in (inside, ~inside):
         known = flags & ~np.isnan(true).any(axis=1)
         yield true[known], said[known]
+
+
+def test_a_smaller_difference_takes_more_clips_and_its_own_is_asked_by_default():
+    target, better = sample(clips=200)
+    found = compare(target, better, better + np.random.default_rng(0).normal(0, 0.3, better.shape), resamples=300)
+    assert found.clips_to_tell() == found.clips_to_tell(found.difference) > 0
+    assert found.clips_to_tell(found.difference / 2) == pytest.approx(4 * found.clips_to_tell(), rel=0.05)
+    assert found.clips_to_tell(power=0.9) > found.clips_to_tell()

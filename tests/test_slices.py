@@ -11,7 +11,7 @@ import pytest
 
 from mimetic.cutting import KINDS, Judged, cut_by
 from mimetic.evidence.intervals import gap, gap_within, holm, interval
-from mimetic.evidence.slices import FEWEST, by_column, by_numbers, by_words, too_few
+from mimetic.evidence.slices import FEWEST, MOST_KINDS, by_column, by_numbers, by_words, too_few
 from mimetic.records import BadRun, Dataset, UnknownName
 from mimetic.runs import Outcome, Run
 from mimetic.sharing import grouping
@@ -63,6 +63,11 @@ def test_what_cannot_be_cut_has_a_reason() -> None:
     assert by_words("sex", ["", ""]).reason == "nobody said"
     assert "tell clips apart" in by_words("person", [f"p{i}" for i in range(30)]).reason
     assert by_numbers("age", [3.0, 3.0]).reason == "all are 3"
+
+
+def test_as_many_words_as_there_may_be_are_a_set_each() -> None:
+    assert len(by_words("script", [f"s{i:02}" for i in range(MOST_KINDS)]).sets) == MOST_KINDS
+    assert not by_words("script", [f"s{i:02}" for i in range(MOST_KINDS + 1)]).sets
 
 
 def test_few_clips_or_few_groups_are_too_few_on_either_side() -> None:

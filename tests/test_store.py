@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +70,6 @@ def test_of_a_clip_in_two_shards_the_newest_counts(tmp_path: Path) -> None:
     newer = [Row(clip="00013", source="bb", track=track(2, seed=9), reason=None)]
     path = write_shard(tmp_path / "x", 7, identity(), newer, "float32")
     later = path.stat().st_mtime_ns + 10**9
-    import os
-
     os.utime(path, ns=(later, later))
     stored = Store(tmp_path)["x"]
     assert stored.reason("00013") is None
@@ -195,3 +195,11 @@ def test_new_shards_are_seen_after_a_refresh(tmp_path: Path) -> None:
     assert len(store["x"]) == 3
     store.refresh()
     assert len(store["x"]) == 4
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders cannot be flushed here")
+def test_a_file_and_its_new_name_are_both_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[bool] = []
+    monkeypatch.setattr("os.fsync", lambda handle: flushed.append(stat.S_ISDIR(os.fstat(handle).st_mode)))
+    write_atomically(tmp_path / "file", b"content")
+    assert flushed == [False, True]  # the content, then the folder that has its name

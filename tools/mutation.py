@@ -56,6 +56,8 @@ EQUIVALENT = {
     "mimetic.scores:52: 1.0 -> 2.0": "where it stands, the result is not defined and thrown away",
     "mimetic.scores:78: 1.0 -> 2.0": "where it stands, the result is not defined and thrown away",
     "mimetic.scores:133: 1.0 -> 2.0": "its logarithm is taken times 0",
+    "mimetic.batches:89: np.array([0 if v is None else len(v) for v in values], dtype=np.int64) -> "
+    "np.array([0 if v is None else len(v) for v in values])": "whole numbers are int64 wherever this runs",
     "mimetic.evidence.agreement:229: 1.0 -> 2.0": "it divides 0",
     "mimetic.evidence.intervals:299: -1 -> 1": "the last of two axes is axis 1",
     "mimetic.evidence.intervals:274: np.asarray(chances, dtype=np.float64) -> np.asarray(chances)": "numbers stay",
