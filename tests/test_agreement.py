@@ -124,3 +124,12 @@ def test_a_share_of_two_raters_tells_and_of_one_only_where_its_scatter_is_known(
 def test_raters_have_to_be_one_number_a_clip() -> None:
     with pytest.raises(UsageError, match=r"raters is \(2,\) for 3 clips\. Give one number a clip"):
         share_reliability(np.zeros((3, 1)), [5, 5])
+
+
+def test_raters_are_the_least_number_that_fits_all_of_a_clip() -> None:
+    assert raters_of([[0.5], [1 / 3], [1.0], [0.25]]).tolist() == [2, 3, 0, 4]
+
+
+@pytest.mark.parametrize("level", ["nominal", "ordinal", "interval", "ratio"])
+def test_alpha_of_one_value_alone_is_not_defined(level: str) -> None:
+    assert np.isnan(krippendorff_alpha(np.full((4, 2), 3.0), level=level))

@@ -317,3 +317,17 @@ def test_columns_of_a_loss_count_by_their_weight():
     np.testing.assert_allclose(loss(target, predicted), each[:, 0].mean())
     target[:, 0] = np.nan
     assert loss(target, predicted) == 0.0
+
+
+@pytest.mark.parametrize("columns", [None, np.array([0.25])])
+def test_a_loss_of_one_column_is_that_column_s(columns):
+    target, predicted = pair(targets=1)
+    loss = mixture({"mse": 0.5, "ccc": 2.0}, columns=columns)
+    expected = 0.5 * mse(target, predicted)[0] + 2.0 * (1 - ccc(target, predicted)[0])
+    np.testing.assert_allclose(loss(target, predicted), expected)
+
+
+@pytest.mark.parametrize("metric", ERRORS.values(), ids=ERRORS)
+def test_clips_that_do_not_count_cost_nothing(metric):
+    target, predicted = pair()
+    assert (metric(target, predicted, np.zeros(len(target))) == 0).all()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from mimetic.records import StoreError, Track
-from mimetic.store import Row, Shard, Store, write_atomically, write_shard
+from mimetic.store import Row, Shard, Store, digest, write_atomically, write_shard
 
 
 def identity(dim: int = 3, dtype: str = "float32") -> dict[str, object]:
@@ -203,3 +203,16 @@ def test_a_file_and_its_new_name_are_both_flushed(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("os.fsync", lambda handle: flushed.append(stat.S_ISDIR(os.fstat(handle).st_mode)))
     write_atomically(tmp_path / "file", b"content")
     assert flushed == [False, True]  # the content, then the folder that has its name
+
+
+def test_what_is_written_last_counts_whatever_it_is_called(tmp_path: Path) -> None:
+    first = write_shard(tmp_path / "x", 7, identity(), rows(), "float32")
+    os.utime(first, ns=(0, 10**9))
+    newer = [Row(clip="00012", source="zz", track=track(2, seed=9), reason=None)]
+    os.utime(write_shard(tmp_path / "x", 0, identity(), newer, "float32"), ns=(0, 2 * 10**9))
+    assert Store(tmp_path)["x"].source("00012") == "zz"
+
+
+def test_a_digest_is_as_long_as_asked_and_knows_no_order() -> None:
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    assert (len(digest("x")), len(digest("x", size=4))) == (16, 8)

@@ -230,6 +230,15 @@ def test_the_first_half_ends_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> N
     assert [len(part) for part in through("first half", pieces())] == [7, 7, 16_000]
 
 
+def test_what_is_known_of_pictures_ends_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mimetic.evidence.disturbances._middle", lambda clip: 0.5)
+    valid, sure = np.array([True, False, True, False]), np.arange(4, dtype=np.float32)
+    whole = Frames(images=np.zeros((4, 8, 8, 3), np.uint8), times=np.arange(4) / 5, valid=valid, notes={"sure": sure})
+    ((_, kept),) = DISTURBANCES["first half"].through(Clip(id="x"), iter([(5.0, whole)]))
+    assert isinstance(kept, Frames)
+    assert (kept.valid.tolist(), kept.notes["sure"].tolist()) == ([True, False, True], [0.0, 1.0, 2.0])
+
+
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, list[Run]]:
     folder = tmp_path_factory.mktemp("filmed")

@@ -219,6 +219,9 @@ def replace_code(name: str, tree: ast.Module) -> None:
         match statement:
             case ast.Assign(targets=[ast.Name(id=constant)], value=ast.expr() as told):
                 _replace_constant(module, constant, told)
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=several)):
+                for one, told in zip(names, several, strict=True):
+                    _replace_constant(module, ast.unparse(one), told)
             case ast.AnnAssign(target=ast.Name(id=constant), value=ast.expr() as told):
                 _replace_constant(module, constant, told)
 
@@ -394,7 +397,7 @@ def main(
         list[str] | None, typer.Argument(help="The modules; all of them into results/ if not told.")
     ] = None,
     size: Annotated[int, typer.Option(help="How many faults are tried in all.")] = 180,
-    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 2,
 ) -> None:
     """Put faults into modules, and tell which the tests do not notice."""
     sample = sampled(list(MODULES), size, seed)
