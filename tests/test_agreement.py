@@ -121,6 +121,11 @@ def test_a_share_of_two_raters_tells_and_of_one_only_where_its_scatter_is_known(
     assert found.share == pytest.approx(max(0.0, 1 - (0.25 / 3) / known.var()))
 
 
+def test_two_clips_that_differ_have_a_share() -> None:
+    (found,) = share_reliability([[0.0], [1.0]])
+    assert (found.share, found.limit, found.clips) == (1.0, 1.0, 2)
+
+
 def test_raters_have_to_be_one_number_a_clip() -> None:
     with pytest.raises(UsageError, match=r"raters is \(2,\) for 3 clips\. Give one number a clip"):
         share_reliability(np.zeros((3, 1)), [5, 5])

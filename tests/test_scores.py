@@ -196,7 +196,7 @@ def test_one_undefined_column_leaves_no_mean_pearson():
 
 @pytest.mark.parametrize("shapes", [((4,), (4, 1)), ((4, 2), (4, 3)), ((4, 2), (3, 2)), ((2, 4, 2), (2, 4, 2))])
 def test_shapes_that_do_not_fit_are_told(shapes):
-    with pytest.raises(UsageError, match=r"target is \(.*\) and predicted \("):
+    with pytest.raises(UsageError, match=r"target is \(.*\) and predicted \(.*\. Give both as"):
         pearson(*map(np.zeros, shapes))
     with pytest.raises(UsageError):
         pearson(*map(torch.zeros, shapes))

@@ -216,3 +216,4 @@ def test_what_is_written_last_counts_whatever_it_is_called(tmp_path: Path) -> No
 def test_a_digest_is_as_long_as_asked_and_knows_no_order() -> None:
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
     assert (len(digest("x")), len(digest("x", size=4))) == (16, 8)
+    assert digest({"b": [1, 2.5], "a": "ä"}) == "dfec6d9239737f95"  # names of shards and runs are made of these
