@@ -7,7 +7,7 @@ OUT ?= mimetic-demo
 QUICK := "not slow and not browser"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check audit fuzz crash bench docs format release constraints clean
+.PHONY: help demo test test-all check coverage mutation audit fuzz crash bench docs format release constraints clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,6 +27,12 @@ check: .venv/dev  ## format, lint, types, tests with warnings as errors
 	$(BIN)/mypy
 	$(BIN)/python tools/dependencies.py
 	$(BIN)/python -m pytest -q -m $(QUICK)
+
+coverage: .venv/dev  ## which lines the tests of `make test` reach (under half an hour)
+	$(BIN)/python -m pytest -q -m $(QUICK) --cov --cov-report=term
+
+mutation: .venv/dev  ## small faults in scores, batches, store and evidence: which the tests notice (ten minutes)
+	$(BIN)/python tools/mutation.py
 
 audit: .venv/dev  ## known vulnerabilities of what is installed (needs a network)
 	$(PIP) pip-audit

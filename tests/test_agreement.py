@@ -100,3 +100,41 @@ def test_raters_that_are_guessed_make_the_limit_lower_never_higher() -> None:
 def test_a_constant_column_has_no_reliability() -> None:
     (found,) = share_reliability(np.zeros((10, 1)))
     assert np.isnan(found.limit)
+
+
+def test_what_needs_more_than_thirty_raters_is_no_share_of_a_few() -> None:
+    assert raters_of([[1 / 30], [1 / 31]]).tolist() == [30, 0]
+
+
+def test_two_raters_of_two_clips_are_enough() -> None:
+    assert intraclass_correlation([[1.0, 1.0], [3.0, 3.0]]).two == 1.0
+    assert krippendorff_alpha([[1.0, 1.0], [2.0, 2.0]], level="ratio") == 1.0  # of differences well below 1
+    with pytest.raises(UsageError, match="no complete table"):
+        intraclass_correlation([[1.0, 2.0]])
+
+
+def test_a_share_of_two_raters_tells_and_of_one_only_where_its_scatter_is_known() -> None:
+    shares, raters = np.array([[0.5], [1.0], [0.0], [0.4]]), np.array([2, 1, 1, 1])
+    (found,) = share_reliability(shares, raters)
+    known = np.array([0.5, 1.0, 0.0])
+    assert found.clips == 3  # of one rater who says .4 nothing is known
+    assert found.share == pytest.approx(max(0.0, 1 - (0.25 / 3) / known.var()))
+
+
+def test_two_clips_that_differ_have_a_share() -> None:
+    (found,) = share_reliability([[0.0], [1.0]])
+    assert (found.share, found.limit, found.clips) == (1.0, 1.0, 2)
+
+
+def test_raters_have_to_be_one_number_a_clip() -> None:
+    with pytest.raises(UsageError, match=r"raters is \(2,\) for 3 clips\. Give one number a clip"):
+        share_reliability(np.zeros((3, 1)), [5, 5])
+
+
+def test_raters_are_the_least_number_that_fits_all_of_a_clip() -> None:
+    assert raters_of([[0.5], [1 / 3], [1.0], [0.25]]).tolist() == [2, 3, 0, 4]
+
+
+@pytest.mark.parametrize("level", ["nominal", "ordinal", "interval", "ratio"])
+def test_alpha_of_one_value_alone_is_not_defined(level: str) -> None:
+    assert np.isnan(krippendorff_alpha(np.full((4, 2), 3.0), level=level))

@@ -318,6 +318,48 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "groups of nothing": (["evaluate", "{tmp}", "--groups", "person"], "--groups person needs the data set"),
     "slices of nothing": (["evaluate", "{tmp}/x", "--slices", "sex"], "--slices sex needs the data set"),
     "no picture": (["stress", "{tmp}/x", "--data", "{tmp}", "--picture", "a.pdf"], "a.pdf is no picture's name"),
+    "no argument": (["train"], "missing argument 'data'. See `mimetic train --help`"),
+    "no such option": (["train", "x", "y", "--sed", "1"], "no such option: --sed"),
+    "workers below none": (["extract", "{tmp}", "--workers", "-3"], "invalid value for '--workers'"),
+    "workers as a word": (["extract", "{tmp}", "--workers", "x"], "invalid value for '--workers'"),
+    "an empty folder": (["audit", "{tmp}/empty"], "{tmp}/empty is no data set. It needs train_split.csv"),
+    "no table": (["init", "{tmp}/empty"], "{tmp}/empty holds no CSV. Put the labels there"),
+    "no rows": (["extract", "{tmp}/header.csv"], "header.csv has no rows. Each clip needs a line"),
+    "no UTF-8": (["extract", "{tmp}/latin.csv"], "latin.csv is no CSV"),
+    "no such part": (
+        ["train", "{tmp}/part.csv", "light"],
+        "part.csv, line 2: there is no part 'trian'",
+    ),
+    "no words": (["extract", "{tmp}/good.csv", "--words", "{tmp}/none.csv"], "none.csv: the transcript cannot be read"),
+    "no recipe": (["train", "{tmp}/good.csv", ""], "no recipe is named. `mimetic list recipes` prints them"),
+    "no recipe's file": (["train", "{tmp}/good.csv", "{tmp}/none.toml"], "none.toml cannot be read (No such file"),
+    "a file that is no TOML": (["train", "{tmp}/good.csv", "{tmp}/broken.toml"], "broken.toml is no recipe"),
+    "a typo in TOML": (
+        ["train", "{tmp}/good.csv", "{tmp}/typo.toml"],
+        "typo.toml: there is no setting 'spli'",
+    ),
+    "a setting's kind": (["train", "{tmp}/good.csv", "light", "--set", "fit.epochs=x"], "It has to be a whole number"),
+    "a setting of nothing": (["train", "{tmp}/good.csv", "light", "--set", "x"], "--set x sets nothing. Write --set"),
+    "an option of none": (["extract", "{tmp}/good.csv", "--with", "logmel+rat=5"], "'logmel' has no option 'rat'"),
+    "no features": (["ablate", "{tmp}/split.csv", "light"], "split has no features. Run `mimetic extract`"),
+    "a damaged shard": (["store", "info", "{tmp}/store"], "is damaged (File is too small"),
+    "a damaged run": (["evaluate", "{tmp}/damaged"], "config.json is damaged, or no run's. Give a folder"),
+    "a run of later": (
+        ["predict", "{tmp}/later", "{tmp}"],
+        "has format 99, this version reads 1. Train it",
+    ),
+    "nothing to import": (
+        ["import", "{tmp}/good.csv", "{tmp}/empty", "--as", "own-text"],
+        "{tmp}/empty has none of the 2 clips. It holds no features at all",
+    ),
+    "nothing to forget": (["forget", "{tmp}/good.csv"], "it is not clear what to forget. Give --clip ID"),
+    "no submission": (["check", "{tmp}/none.csv", "{tmp}/good.csv"], "none.csv. `mimetic submit` writes one"),
+    "a rater's words": (["agreement", "{tmp}/label.csv", "--raters", "path,joy"], "label.csv, line 2: path is 'a.mp4'"),
+    "several learn alone": (
+        ["finetune", "{tmp}/good.csv", "--extractor", "gte,wav2vec2"],
+        "several learn in a recipe only",
+    ),
+    "a file for a folder": (["train", "{tmp}/split.csv", "light", "--out", "{tmp}/good.csv"], "good.csv"),
     "unknown maker": (["make", "dmeo", "{tmp}/x"], "there is no data set to make 'dmeo'. Did you mean demo?"),
 }
 
@@ -331,6 +373,16 @@ def test_a_wrong_call_is_one_clear_line_and_leaves_nothing(
     (tmp_path / "twice.csv").write_text("path,joy\na.mp4,1\na.mp4,0\n")
     (tmp_path / "good.csv").write_text("path,joy\na.mp4,1\nb.mp4,0\n")
     (tmp_path / "split.csv").write_text("text,part,joy\na b,train,1\nc d,valid,0\n")
+    (tmp_path / "part.csv").write_text("path,part,joy\na.mp4,trian,1\n")
+    (tmp_path / "header.csv").write_text("path,joy\n")
+    (tmp_path / "latin.csv").write_bytes("path,joy\nä.mp4,1\n".encode("latin-1"))
+    (tmp_path / "broken.toml").write_text('base = "light\n')
+    (tmp_path / "typo.toml").write_text('base = "light"\nspli = "2:1"\n')
+    for folder in ("empty", "damaged", "later", "store/logmel"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "damaged" / "config.json").write_text("{")
+    (tmp_path / "later" / "config.json").write_text('{"format": 99}')
+    (tmp_path / "store" / "logmel" / "00000.abcd0123.arrow").write_text("xx")
     monkeypatch.chdir(tmp_path)
     before = tree(tmp_path)
     words, message = WRONG[name]
@@ -406,5 +458,5 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_command_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    told = "mimetic: No such command 'trian'. Did you mean 'train'? See --help.\n"
+    told = "mimetic: no such command 'trian'. Did you mean 'train'? See `mimetic --help`.\n"
     assert call("trian", capsys=capsys) == (2, "", told)

@@ -221,3 +221,5 @@ def test_a_split_without_validation_clips_is_refused(tmp_path: Path) -> None:
     dataset = open_dataset(table(tmp_path / "t.csv", "text,x\na,1\nb,2\n"))
     with pytest.raises(BadData, match="has no training clips at split 2:1"):
         split_dataset(dataset, "2:1")
+    with pytest.raises(BadData, match=r"has no validation clips at split 4:1\..* cut it anew with --set split=1/2"):
+        split_dataset(dataset, "4:1")

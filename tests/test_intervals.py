@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 
 from mimetic import resampling
-from mimetic.evidence.intervals import Comparison, compare, holm, interval
+from mimetic.evidence.intervals import Comparison, compare, gap, gap_within, holm, interval
 from mimetic.records import UsageError
 from mimetic.scores import ccc, mae, mean_pearson, mse, pearson
 
@@ -430,3 +430,36 @@ def test_a_comparison_and_a_gap_take_two_groupings_too():
     assert (itself.difference, itself.low, itself.high) == (0.0, 0.0, 0.0)
     with pytest.raises(UsageError, match=r"groups is \(300, 3\)"):
         interval(target, predicted, groups=np.zeros((300, 3)))
+
+
+def test_a_gap_is_the_difference_of_the_scores_of_both_sets() -> None:
+    draw = np.random.default_rng(0)
+    true = draw.normal(size=(60, 2))
+    said = true + draw.normal(size=true.shape) * np.where(np.arange(60) < 35, 0.2, 2.0)[:, None]
+    inside = np.arange(60) < 35
+    true[5] = np.nan  # a clip without a label does not count
+    one, other = (pearson(*both).mean() for both in _known_of(true, said, inside))
+    apart = gap((true[inside], said[inside]), (true[~inside], said[~inside]), resamples=300)
+    within = gap_within(true, said, inside, resamples=300)
+    for found in (apart, within):
+        assert found.difference == pytest.approx(one - other)
+        assert found.low < one - other < found.high
+        assert found.clips == 59
+        assert found.low > 0
+    assert (within.wins, apart.wins) == (1.0, 1.0)
+    seeds = np.stack([said, said])  # the same system twice is no news
+    assert gap_within(true, seeds, inside, resamples=300).difference == pytest.approx(one - other)
+
+
+def _known_of(true, said, inside):
+    for flags in (inside, ~inside):
+        known = flags & ~np.isnan(true).any(axis=1)
+        yield true[known], said[known]
+
+
+def test_a_smaller_difference_takes_more_clips_and_its_own_is_asked_by_default():
+    target, better = sample(clips=200)
+    found = compare(target, better, better + np.random.default_rng(0).normal(0, 0.3, better.shape), resamples=300)
+    assert found.clips_to_tell() == found.clips_to_tell(found.difference) > 0
+    assert found.clips_to_tell(found.difference / 2) == pytest.approx(4 * found.clips_to_tell(), rel=0.05)
+    assert found.clips_to_tell(power=0.9) > found.clips_to_tell()

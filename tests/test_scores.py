@@ -196,7 +196,7 @@ def test_one_undefined_column_leaves_no_mean_pearson():
 
 @pytest.mark.parametrize("shapes", [((4,), (4, 1)), ((4, 2), (4, 3)), ((4, 2), (3, 2)), ((2, 4, 2), (2, 4, 2))])
 def test_shapes_that_do_not_fit_are_told(shapes):
-    with pytest.raises(UsageError, match=r"target is \(.*\) and predicted \("):
+    with pytest.raises(UsageError, match=r"target is \(.*\) and predicted \(.*\. Give both as"):
         pearson(*map(np.zeros, shapes))
     with pytest.raises(UsageError):
         pearson(*map(torch.zeros, shapes))
@@ -291,3 +291,43 @@ def test_unknown_names_are_told_with_the_nearest():
         mixture({"person": 1.0})
     with pytest.raises(UsageError, match="at least one term"):
         mixture({})
+
+
+@every_metric
+def test_a_clip_of_weight_two_is_two_clips(metric):
+    target, predicted = pair()
+    target[3, 1] = np.nan
+    weights = np.array([2.0, 1.0, 3.0, 0.0] * 10)
+    twice = [np.repeat(side, weights.astype(int), axis=0) for side in (target, predicted)]
+    expected = metric(*twice)
+    np.testing.assert_allclose(metric(target, predicted, weights), expected, rtol=1e-9)
+    np.testing.assert_allclose(metric(*tensors(target, predicted, weights)), expected, rtol=1e-9)
+    np.testing.assert_allclose(metric(target[:, 0], predicted[:, 0], weights), expected[0], rtol=1e-9)
+    np.testing.assert_allclose(
+        metric(target, predicted, weights / 1_000), expected, rtol=1e-6
+    )  # only their ratios count
+
+
+def test_columns_of_a_loss_count_by_their_weight():
+    target, predicted = pair()
+    each = (target - predicted) ** 2
+    loss = mixture({"mse": 1.0}, columns=np.array([1.0, 0.0, 3.0]))
+    np.testing.assert_allclose(loss(target, predicted), (each[:, 0].mean() + 3 * each[:, 2].mean()) / 4)
+    target[:, 2] = np.nan  # of what is left, the share
+    np.testing.assert_allclose(loss(target, predicted), each[:, 0].mean())
+    target[:, 0] = np.nan
+    assert loss(target, predicted) == 0.0
+
+
+@pytest.mark.parametrize("columns", [None, np.array([0.25])])
+def test_a_loss_of_one_column_is_that_column_s(columns):
+    target, predicted = pair(targets=1)
+    loss = mixture({"mse": 0.5, "ccc": 2.0}, columns=columns)
+    expected = 0.5 * mse(target, predicted)[0] + 2.0 * (1 - ccc(target, predicted)[0])
+    np.testing.assert_allclose(loss(target, predicted), expected)
+
+
+@pytest.mark.parametrize("metric", ERRORS.values(), ids=ERRORS)
+def test_clips_that_do_not_count_cost_nothing(metric):
+    target, predicted = pair()
+    assert (metric(target, predicted, np.zeros(len(target))) == 0).all()

@@ -11,7 +11,7 @@ import pytest
 
 from mimetic.cutting import KINDS, Judged, cut_by
 from mimetic.evidence.intervals import gap, gap_within, holm, interval
-from mimetic.evidence.slices import FEWEST, by_column, by_numbers, by_words, too_few
+from mimetic.evidence.slices import FEWEST, MOST_KINDS, by_column, by_numbers, by_words, too_few
 from mimetic.records import BadRun, Dataset, UnknownName
 from mimetic.runs import Outcome, Run
 from mimetic.sharing import grouping
@@ -42,6 +42,16 @@ def test_numbers_that_pile_up_leave_no_set_empty() -> None:
     assert all(flags.any() for flags in top.sets.values())
 
 
+def test_a_cut_just_below_the_largest_number_stays() -> None:
+    cut = by_numbers("x", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 7.0, 7.0, 8.0])
+    assert {name: int(flags.sum()) for name, flags in cut.sets.items()} == {
+        "up to 3.25": 3,
+        "3.25 to 5.5": 2,
+        "5.5 to 7": 4,
+        "above 7": 1,
+    }
+
+
 def test_a_column_is_numbers_only_if_all_of_it_is() -> None:
     assert list(by_column("age", ["3", "", "4", "3"]).sets) == ["3", "4"]
     assert list(by_column("sex", ["f", "", "m", "f"]).sets) == ["f", "m"]
@@ -53,6 +63,11 @@ def test_what_cannot_be_cut_has_a_reason() -> None:
     assert by_words("sex", ["", ""]).reason == "nobody said"
     assert "tell clips apart" in by_words("person", [f"p{i}" for i in range(30)]).reason
     assert by_numbers("age", [3.0, 3.0]).reason == "all are 3"
+
+
+def test_as_many_words_as_there_may_be_are_a_set_each() -> None:
+    assert len(by_words("script", [f"s{i:02}" for i in range(MOST_KINDS)]).sets) == MOST_KINDS
+    assert not by_words("script", [f"s{i:02}" for i in range(MOST_KINDS + 1)]).sets
 
 
 def test_few_clips_or_few_groups_are_too_few_on_either_side() -> None:

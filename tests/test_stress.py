@@ -205,6 +205,20 @@ def test_sound_is_silenced_or_hissed_at_and_pictures_are_left_alone() -> None:
     np.testing.assert_array_equal(noisy, through("white noise at -20 dB", items)[2])
 
 
+def test_what_nobody_looks_at_need_not_be_tried() -> None:
+    views = {name: set(one.views) for name, one in DISTURBANCES.items()}
+    assert views["silence"] == views["white noise at -20 dB"] == {"audio"}
+    assert views["blur"] == views["half the frames"] == {"frames", "faces"}
+    assert views["first half"] == {"audio", "frames", "faces"}
+
+
+def test_hiss_stays_within_full_scale() -> None:
+    loud = Sound(samples=np.full(4_000, 0.99, np.float32))
+    ((_, noisy),) = DISTURBANCES["white noise at -20 dB"].through(Clip(id="x"), iter([(None, loud)]))
+    assert isinstance(noisy, Sound)
+    assert noisy.samples.max() == 1.0
+
+
 def test_blur_takes_detail_away() -> None:
     items = pieces()
     images, samples = plain(items)
@@ -221,6 +235,15 @@ def test_the_first_half_ends_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> N
     assert times.max() == pytest.approx(0.6)
     monkeypatch.setattr("mimetic.evidence.disturbances._middle", lambda clip: float("inf"))
     assert [len(part) for part in through("first half", pieces())] == [7, 7, 16_000]
+
+
+def test_what_is_known_of_pictures_ends_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mimetic.evidence.disturbances._middle", lambda clip: 3 / 5)  # when the last one begins
+    valid, sure = np.array([True, False, True, False]), np.arange(4, dtype=np.float32)
+    whole = Frames(images=np.zeros((4, 8, 8, 3), np.uint8), times=np.arange(4) / 5, valid=valid, notes={"sure": sure})
+    ((_, kept),) = DISTURBANCES["first half"].through(Clip(id="x"), iter([(5.0, whole)]))
+    assert isinstance(kept, Frames)
+    assert (kept.valid.tolist(), kept.notes["sure"].tolist()) == ([True, False, True], [0.0, 1.0, 2.0])
 
 
 @pytest.fixture(scope="module")

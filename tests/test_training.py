@@ -160,6 +160,9 @@ def test_missing_labels_are_left_out(material: tuple[Dataset, Store], tmp_path: 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadRun, match="is no run"):
         Run(tmp_path)
+    (tmp_path / "config.json").write_text('{"format"')
+    with pytest.raises(BadRun, match=r"config.json is damaged, or no run's. Give a folder"):
+        Run(tmp_path)
     (tmp_path / "config.json").write_text('{"format": 99}')
     with pytest.raises(BadRun, match="has format 99"):
         Run(tmp_path)

@@ -34,7 +34,7 @@ The house, in the order of the river (a module imports only from those above it)
     svg plots pictures panels                            figures, and what stands in tables
     auditing                                             what is wrong with a data set
     estimator                                            the river for arrays: scikit-learn's conventions
-    listings console leakage                             the tables; the terminal; how much is look-up
+    listings console progress leakage                    the tables; the terminal; how much is look-up
     report                                               one HTML page
     benching                                             ours beside the field's ways, measured
     demonstration cards showing                          the whole river; Markdown; what searches and stacks are

@@ -206,6 +206,13 @@ def best_score(run: Run) -> float | None:
     return None if None in line["pearson"].values() else score
 
 
+def run_cells(run: Run) -> tuple[object, ...]:
+    """Give a run as the table of ``train`` shows it: its recipe, seed, best epoch, score, what was published, place."""
+    published = run.recipe.published.get("validation")
+    told = "" if published is None else figure(published)
+    return run.recipe.name, run.seed, run.config["best_epoch"], figure(best_score(run)), told, run.path
+
+
 def run_as_json(run: Run) -> Json:
     """Give a run as ``train --json`` prints it."""
     return {

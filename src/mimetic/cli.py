@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands import benching, data, judging, keeping, learning, planning, searching, serving, using
+from mimetic.commands import benching, data, judging, keeping, learning, planning, searching, serving, tuning, using
 from mimetic.commands.arguments import STOPPED, WRONG_CALL
 from mimetic.records import MimeticError, UsageError
 
@@ -41,7 +41,7 @@ for command in (
     learning.ablate,
     searching.sweep,
     searching.stack,
-    learning.finetune,
+    tuning.finetune,
     learning.refit,
     judging.evaluate,
     judging.compare,
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MimeticError as error:
         code = _fail(error, as_json="--json" in words)
     except WrongWords as error:
-        code = _fail(UsageError(str(error), remedy="See --help."), as_json="--json" in words)
+        code = _fail(_reworded(error), as_json="--json" in words)
     except OSError as error:
         told = UsageError(f"{error.filename or 'a file'}: {error.strerror or error}", remedy="Choose another place.")
         code = _fail(told, as_json="--json" in words)
@@ -98,6 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if code == STOPPED:  # typer itself turns Ctrl-C into it, without a word
         sys.stderr.write("stopped: the same command goes on where it was\n")
     sys.exit(code or 0)
+
+
+def _reworded(error: Exception) -> UsageError:
+    """Say what typer says of a call in our voice, with the option it is about and the command whose help tells more."""
+    told = str(getattr(error, "format_message", error.__str__)())
+    context = getattr(error, "ctx", None)
+    command = "mimetic" if context is None else context.command_path
+    return UsageError(told[:1].lower() + told[1:].rstrip("."), remedy=f"See `{command} --help`.")
 
 
 def _fail(error: MimeticError, *, as_json: bool) -> int:

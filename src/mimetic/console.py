@@ -1,4 +1,4 @@
-"""What people read in a terminal: tables and JSON on stdout, progress on stderr, numbers as the field writes them."""
+"""What people read in a terminal: tables and JSON on stdout, numbers as the field writes them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -24,13 +22,9 @@ from mimetic.records import Json
 from mimetic.slicing import Rescue, Slice, Sliced
 from mimetic.stocktaking import Holding
 from mimetic.stressing import Stressed
-from mimetic.world import World
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where no terminal says how wide it is."""
-
-Counter = Callable[[int, int], None]
-"""Takes ``(done, total)``."""
 
 
 def figure(value: float | None, *, sign: bool = False) -> str:
@@ -273,55 +267,3 @@ def print_stressed(stressed: Stressed) -> None:
 def _clips_to_tell(comparison: Comparison) -> str:
     clips = comparison.clips_to_tell()
     return "" if math.isnan(clips) else f"{clips:,.0f}"
-
-
-# --------------------------------------------------------------------------------------------- progress
-
-
-class _Speed(ProgressColumn):
-    """Clips (or runs) a second so far."""
-
-    def render(self, task: Task) -> Text:
-        """Write the speed."""
-        return Text(f"{task.speed:.1f}/s" if task.speed else "")
-
-
-class Bars:
-    """Progress bars on stderr, one a kind of work."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def counter(self, label: str) -> Counter:
-        """Give a function that moves a bar of its own."""
-        task = self._progress.add_task(label, total=None)
-        return lambda done, total: self._progress.update(task, completed=done, total=total)
-
-    def status(self, label: str) -> Callable[[str], None]:
-        """Give a function that changes the words of a line of its own."""
-        task = self._progress.add_task(label, total=None)
-        return lambda text: self._progress.update(task, description=f"{label}: {text}")
-
-
-@contextmanager
-def bars() -> Iterator[Bars]:
-    """Show bars on stderr while the work goes on."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Speed(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=False) as progress:
-        yield Bars(progress)
-
-
-@contextmanager
-def bars_of(world: World) -> Iterator[Bars]:
-    """Show bars where the process leads; of several that train together the others are silent."""
-    if world.leads:
-        with bars() as shown:
-            yield shown
-    else:
-        yield Bars(Progress(disable=True))

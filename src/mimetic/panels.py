@@ -11,11 +11,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from mimetic.evidence.intervals import Comparison, Interval
 from mimetic.plots import number
+
+
+def templates() -> Environment:
+    """Open the templates of pages: all text is escaped, and what a page was not given is an error."""
+    return Environment(
+        loader=PackageLoader("mimetic"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

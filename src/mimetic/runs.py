@@ -103,9 +103,12 @@ class Run:
             found = self.config["format"]
             if found == FORMAT and (lacking := [name for name in _ALWAYS if name not in self.config]):
                 raise KeyError(lacking[0])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except OSError:
             remedy = "Give a folder that `mimetic train` made; it has a config.json."
             raise BadRun(f"{self.path} is no run", remedy=remedy) from None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            told = f"{self.path / CONFIG} is damaged, or no run's"
+            raise BadRun(told, remedy="Give a folder that `mimetic train` made, or train it again.") from None
         if found != FORMAT:
             raise BadRun(f"{self.path} has format {found}, this version reads {FORMAT}", remedy="Train it again.")
         self.recipe: Recipe = from_json(self.config["recipe"], where=str(self.path / CONFIG))

@@ -31,13 +31,19 @@ _NOISE = 4.0
 def pearson(target: Array, predicted: Array, weights: Array = None) -> Array:
     """Give Pearson's correlation of each column: the challenge's measure.
 
-    NaN where either side is constant: exactly, or up to rounding (a standard deviation below four units of rounding
-    of the column's own size). The formula is the two-pass one, so a large mean costs no digits.
+    ``target`` and ``predicted`` are ``(clip,)`` or ``(clip, target)``, ``weights`` ``(clip,)``: a clip of weight 2
+    counts as two. NaN where either side is constant: exactly, or up to rounding (a standard deviation below four units
+    of rounding of the column's own size). The formula is the two-pass one, so a large mean costs no digits.
 
     >>> round(float(pearson([0.0, 0.5, 1.0], [0.1, 0.4, 0.5])), 4)
     0.9608
     >>> float(pearson([0.0, 0.5, 1.0], [0.2, 0.2, 0.2]))
     nan
+
+    Raises
+    ------
+    UsageError
+        if the shapes differ, or have more than two dimensions.
     """
     target, predicted, known = _columns(target, predicted)
     x, y = _centred(target, known, weights), _centred(predicted, known, weights)
@@ -54,10 +60,15 @@ def ccc(target: Array, predicted: Array, weights: Array = None) -> Array:
 
     ``2 cov / (var_target + var_predicted + (mean_target - mean_predicted)^2)`` (Lin 1989, Biometrics 45:255): Pearson's
     correlation, lowered by what differs in scale and in mean. NaN where both sides are constant; where only one is, it
-    is 0 by the formula.
+    is 0 by the formula. Arguments are ``pearson``'s.
 
     >>> round(float(ccc([0.0, 0.5, 1.0], [0.5, 1.0, 1.5])), 4)
     0.5714
+
+    Raises
+    ------
+    UsageError
+        if the shapes differ, or have more than two dimensions.
     """
     target, predicted, known = _columns(target, predicted)
     x, y = _centred(target, known, weights), _centred(predicted, known, weights)

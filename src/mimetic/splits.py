@@ -63,7 +63,8 @@ def split_dataset(dataset: Dataset, name: str) -> Split:
     train, valid = _cut(name)(dataset)
     for part, rows in (("training", train), ("validation", valid)):
         if not len(rows) and not (name == ALL and part == "validation"):
-            remedy = "Give it a column 'part' with train and valid, or cut it anew with --set split=4:1."
+            wider = "4:1" if name != "4:1" else "1/2"
+            remedy = f"Give it a column 'part' with train and valid, or cut it anew with --set split={wider}."
             raise BadData(f"{dataset.name} has no {part} clips at split {name}", remedy=remedy)
     return Split(name=name, train=train, valid=valid, test=dataset.indices("test"))
 

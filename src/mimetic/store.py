@@ -442,6 +442,11 @@ class Store:
     >>> track = Store("DATA/features")["logmel"]["00000"]
     >>> track.values.shape[1], track.rate
     (48, 50.0)
+
+    Raises
+    ------
+    StoreError
+        when a feature is asked for that is not there, or whose shards are damaged or of another format.
     """
 
     def __init__(self, path: Path | str) -> None:

@@ -81,7 +81,10 @@ def check_submission(path: Path, dataset: Dataset, *, ids: str = "padded") -> li
 def _test_ids(dataset: Dataset) -> list[str]:
     ids = [clip.id for clip in dataset.clips if clip.part == "test"]
     if not ids:
-        raise BadData(f"{dataset.name} has no test clips", remedy="The layout keeps them in test_data/raw.")
+        raise BadData(
+            f"{dataset.name} has no test clips",
+            remedy="The layout keeps them in test_data/raw; a CSV says `test` in its column 'part'.",
+        )
     return ids
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mimetic.auditing.findings import CHECKS, SEVERITIES, Audit
 from mimetic.auditing.labels import Marginal, correlations, describe
 from mimetic.auditing.material import Material
-from mimetic.panels import Panel, Table
+from mimetic.panels import Panel, Table, templates
 from mimetic.plots import draw_histograms, number, percent
 from mimetic.records import Dataset
 from mimetic.store import write_atomically
@@ -26,14 +25,6 @@ BINS = 10
 
 def write_page(audit: Audit, dataset: Dataset, path: Path) -> Path:
     """Write the page of an audit, and give its path. The same audit gives the same bytes."""
-    environment = Environment(
-        loader=PackageLoader("mimetic"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     material = Material(dataset=dataset, facts=())
     content: dict[str, Any] = {
         "audit": audit,
@@ -47,7 +38,7 @@ def write_page(audit: Audit, dataset: Dataset, path: Path) -> Path:
         "correlations": _correlations(material),
         "shifts": _shifts(audit),
     }
-    write_atomically(path, environment.get_template("audit.html.j2").render(**content).encode())
+    write_atomically(path, templates().get_template("audit.html.j2").render(**content).encode())
     return path
 
 

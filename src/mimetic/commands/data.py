@@ -17,6 +17,7 @@ from mimetic.commands.arguments import (
     StoreFolder,
     WordsFile,
     Workers,
+    into,
 )
 from mimetic.records import UnknownName
 
@@ -30,14 +31,14 @@ def make(
     as_json: AsJson = False,
 ) -> None:
     """Make a data set in the challenge's own layout."""
-    from mimetic import console
+    from mimetic import console, progress
     from mimetic.datasets import DATASETS, open_dataset
     from mimetic.records import Entry
 
     makers = {name: entry.make for name, entry in DATASETS.items() if entry.make}
     if kind not in makers:
         raise UnknownName("data set to make", kind, makers)
-    with console.bars() as bars:
+    with progress.bars() as bars:
         Entry(target=makers[kind], about="").load()(
             folder, size=size, seed=seed, workers=workers, progress=bars.counter("making clips")
         )
@@ -96,14 +97,14 @@ def extract(
     as_json: AsJson = False,
 ) -> None:
     """Bring features into the store. What is there already is not made again; a stopped job goes on."""
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.datasets import open_datasets
     from mimetic.extraction import extract as run_extraction
 
     wanted, share = calls.wanted_features(names, models, precision), calls.read_share(shard)
     dataset = calls.worded(open_datasets(data), words)
     place = calls.store_of(dataset, store, default=Path("features"))
-    with console.bars() as bars:
+    with progress.bars() as bars:
         summaries = run_extraction(
             dataset.clips,
             wanted,
@@ -147,13 +148,13 @@ def audit(
 
     Ends with 1 if something would spoil a training.
     """
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.auditing import audit as run_audit
     from mimetic.auditing.page import write_page
     from mimetic.datasets import open_datasets
 
     dataset = calls.worded(open_datasets(data), words)
-    with console.bars() as bars:
+    with progress.bars() as bars:
         found = run_audit(dataset, quick=quick, workers=workers, progress=bars.counter("looking at clips"))
     page = write_page(found, dataset, html) if html is not None else None
     if as_json:
@@ -170,7 +171,7 @@ def audit(
 
 def transcribe(
     data: DataOrFiles,
-    out: Annotated[Path, typer.Option(help="A folder: it gets a JSON file a clip.")] = Path("transcripts"),
+    out: Annotated[Path, into("A folder: it gets a JSON file a clip.")] = Path("transcripts"),
     backend: Annotated[str, typer.Option(help="transformers or faster-whisper.")] = "transformers",
     model: Annotated[str, typer.Option(help="A Whisper checkpoint: FOLDER or ID.")] = "",
     language: Annotated[str, typer.Option(help="A code, such as en; what is heard if not told.")] = "",
@@ -184,11 +185,11 @@ def transcribe(
     as_json: AsJson = False,
 ) -> None:
     """Write down what is said, with Whisper. A clip without a voice has an empty text; a stopped job goes on."""
-    from mimetic import console
+    from mimetic import console, progress
     from mimetic.datasets import open_datasets
     from mimetic.transcription import transcribe as run_transcription
 
-    with console.bars() as bars:
+    with progress.bars() as bars:
         done = run_transcription(
             open_datasets(data).clips,
             out,
@@ -232,14 +233,14 @@ def import_(
 
     Joined by clip id alone. Nothing in a file is run.
     """
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.datasets import open_dataset
     from mimetic.features import feature
     from mimetic.imports import import_features
 
     dataset, wanted = open_dataset(data), feature(name)
     place = calls.store_of(dataset, store)
-    with console.bars() as bars:
+    with progress.bars() as bars:
         done = import_features(
             dataset.clips, path, wanted, place, rate=rate, missing=missing, progress=bars.counter("importing")
         )

@@ -120,7 +120,7 @@ def stress(
     A modality missing, noise, half the frames, the first half, another clip's words; raw: silence, noise, blur. Each
     loss is paired with the same clips undisturbed, with its interval.
     """
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.pictures import check_picture, save_losses
     from mimetic.runs import runs_of
     from mimetic.stressing import RAW_CLIPS, stress_features, stress_raw
@@ -129,8 +129,8 @@ def stress(
         check_picture(picture)
     opened, (dataset, drawn) = runs_of(runs), calls.beside(data, groups, words)
     assert dataset is not None
-    with console.bars() as bars:
-        progress = bars.counter("stress")
+    with progress.bars() as bars:
+        counter = bars.counter("stress")
         if raw:
             accepted = calls.names_in(accept)
             found = stress_raw(
@@ -139,7 +139,7 @@ def stress(
                 clips=clips or RAW_CLIPS,
                 device=device,
                 accepted=accepted,
-                progress=progress,
+                progress=counter,
                 part=part,
                 groups=drawn,
                 seed=seed,
@@ -147,7 +147,7 @@ def stress(
         else:
             place = calls.needed_store(dataset, store)
             found = stress_features(
-                opened, dataset, place, clips=clips, progress=progress, part=part, groups=drawn, seed=seed
+                opened, dataset, place, clips=clips, progress=counter, part=part, groups=drawn, seed=seed
             )
     if picture is not None:
         save_losses(found, picture)

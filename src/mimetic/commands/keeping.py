@@ -38,11 +38,11 @@ def info(path: StorePath, as_json: AsJson = False) -> None:
 @store.command()
 def verify(path: StorePath, as_json: AsJson = False) -> None:
     """Read every byte, and name what is not as it was written."""
-    from mimetic import console
+    from mimetic import console, progress
     from mimetic.stocktaking import verify as check
     from mimetic.store import Store
 
-    with console.bars() as bars:
+    with progress.bars() as bars:
         faults = check(Store(path), progress=bars.counter("reading shards"))
     if as_json:
         console.print_json({"store": str(path), "good": not faults, "faults": faults})
@@ -59,11 +59,11 @@ def merge(
     as_json: AsJson = False,
 ) -> None:
     """Join stores: those that several machines made of one data set."""
-    from mimetic import console
+    from mimetic import console, progress
     from mimetic.stocktaking import merge as join
     from mimetic.store import Store
 
-    with console.bars() as bars:
+    with progress.bars() as bars:
         holdings = join([Store(path) for path in paths], Store(into), progress=bars.counter("copying shards"))
     if as_json:
         console.print_json({"store": str(into), "features": [holding.as_json() for holding in holdings]})

@@ -17,10 +17,13 @@ from mimetic.commands.arguments import (
     Groups,
     Part,
     RunFolder,
+    Settings,
     StoreFolder,
+    Taken,
     Tracked,
     WordsFile,
     Workers,
+    into,
 )
 from mimetic.records import UsageError
 
@@ -28,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mimetic.recipes import Recipe
-    from mimetic.records import Json
+    from mimetic.records import Dataset, Json
     from mimetic.runs import Run
+    from mimetic.store import Store
 
 
 def train(
@@ -37,13 +41,10 @@ def train(
     recipe: Annotated[
         str, typer.Argument(help="Recipes' names, with commas; auto, floor or all; or a TOML file.", show_default=False)
     ],
-    settings: Annotated[list[str], typer.Option("--set", help="A setting of the recipe: fit.epochs=3")] = [],  # noqa: B006 - typer reads it
-    taken: Annotated[
-        list[str],
-        typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: wav2vec2=wav2vec2+rate=5"),
-    ] = [],  # noqa: B006 - typer reads it
+    settings: Settings = [],  # noqa: B006 - typer reads it
+    taken: Taken = [],  # noqa: B006 - typer reads it
     seeds: Annotated[str, typer.Option(help="One run for each: 0,1,2")] = "0",
-    out: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs"),
+    out: Annotated[Path, into("Where the runs go.")] = Path("runs"),
     store: StoreFolder = None,
     words: WordsFile = None,
     workers: Workers = None,
@@ -58,7 +59,7 @@ def train(
     beat. With all, every recipe of the table whose features are in the store, or need no model to be made. What is
     finished is not trained again, so that a training that was stopped goes on where it was.
     """
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.automatic import ABOUT, FLOOR, recipe_for, train_automatically
     from mimetic.datasets import open_dataset
     from mimetic.devices import choose_device
@@ -66,30 +67,28 @@ def train(
     from mimetic.features import features
     from mimetic.journal import Journal
     from mimetic.recipes import RECIPES, get_recipe, with_settings
-    from mimetic.splits import split_dataset
     from mimetic.training import train_on
-    from mimetic.training.choosing import check_stored, on_features, read_taken, trainable
+    from mimetic.training.choosing import on_features, read_taken, trainable
     from mimetic.training.material import Shelf
     from mimetic.world import entered
 
+    if not calls.names_in(recipe):
+        raise UsageError("no recipe is named", remedy="`mimetic list recipes` prints them.")
     told, numbers = read_taken(taken), calls.read_seeds(seeds)
-    chosen = list(RECIPES.values()) if recipe == "all" else []
-    chosen = chosen or [get_recipe(name) for name in calls.names_in(recipe) if name not in ABOUT]
+    named = list(RECIPES.values()) if recipe == "all" else []
+    named = named or [get_recipe(name) for name in calls.names_in(recipe) if name not in ABOUT]
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
     device = choose_device(device)
-    chosen += [recipe_for(dataset, place, kind=name) for name in calls.names_in(recipe) if name in ABOUT]
-    chosen = [on_features(with_settings(one, calls.read_settings(settings)), told) for one in chosen]
+    named += [recipe_for(dataset, place, kind=name) for name in calls.names_in(recipe) if name in ABOUT]
+    chosen = [on_features(with_settings(one, calls.read_settings(settings)), told) for one in named]
     if recipe == "all":
         chosen = trainable(chosen, dataset, place, tell=_tell)
-    for one in chosen:
-        check_stored(one, dataset, place)
-    for split in {one.split for one in chosen}:
-        split_dataset(dataset, split)
+    _check(chosen, dataset, place)
     told_more: dict[str, Any] = {"accepted": calls.names_in(accept), "workers": workers}
     with (
         entered(device) as (world, own),
-        console.bars_of(world) as bars,
+        progress.bars_of(world) as bars,
         closing(Journal(out)) as journal,
         calls.tracker_of(log if world.leads else "", out) as track,
     ):
@@ -114,10 +113,21 @@ def train(
         console.print_lines(f"the line to beat, in seconds: mimetic train {data} {FLOOR} --out {out}")
 
 
+def _check(recipes: Sequence[Recipe], dataset: Dataset, store: Store) -> None:
+    """Refuse, before anything is extracted, what the store or the split would refuse later."""
+    from mimetic.splits import split_dataset
+    from mimetic.training.choosing import check_stored
+
+    for recipe in recipes:
+        check_stored(recipe, dataset, store)
+    for split in {recipe.split for recipe in recipes}:
+        split_dataset(dataset, split)
+
+
 def refit(
     run: RunFolder,
     data: Data,
-    out: Annotated[Path, typer.Option(help="Where the new runs go.")] = Path("refits"),
+    out: Annotated[Path, into("Where the new runs go.")] = Path("refits"),
     store: StoreFolder = None,
     words: WordsFile = None,
     device: Device = "auto",
@@ -129,7 +139,7 @@ def refit(
     """
     from dataclasses import replace
 
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.automatic import ABOUT, train_automatically
     from mimetic.datasets import open_dataset
     from mimetic.devices import choose_device
@@ -140,7 +150,7 @@ def refit(
 
     dataset = calls.worded(open_dataset(data), words)
     shelf, device = Shelf(dataset, calls.store_of(dataset, store)), choose_device(device)
-    with console.bars() as bars:
+    with progress.bars() as bars:
         tell = bars.status("training")
 
         def again(one: Run) -> Run:
@@ -166,7 +176,7 @@ def _print_runs(runs: Sequence[Run], *, as_json: bool) -> None:
         console.print_json([calls.run_as_json(run) for run in runs])
         return
     columns = ["recipe", "seed", "best epoch", "mean Pearson (validation)", "published", "run"]
-    console.print_table(columns, [_row(run) for run in runs])
+    console.print_table(columns, [calls.run_cells(run) for run in runs])
     console.print_lines(runs[0].note or None if runs else None)
 
 
@@ -177,14 +187,11 @@ def ablate(
         str, typer.Option(metavar="NAME,NAME", help="Which choices to switch; all that apply if not told.")
     ] = "",
     seeds: Annotated[str, typer.Option(help="One run of each for each: 0,1,2")] = "0,1,2,3,4",
-    settings: Annotated[list[str], typer.Option("--set", help="A setting of the recipe: fit.epochs=3")] = [],  # noqa: B006 - typer reads it
-    taken: Annotated[
-        list[str],
-        typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: wav2vec2=wav2vec2+rate=5"),
-    ] = [],  # noqa: B006 - typer reads it
+    settings: Settings = [],  # noqa: B006 - typer reads it
+    taken: Taken = [],  # noqa: B006 - typer reads it
     part: Part = "valid",
     groups: Groups = "",
-    out: Annotated[Path, typer.Option(help="Where the table goes, and in runs/ the runs.")] = Path("ablation"),
+    out: Annotated[Path, into("Where the table goes, and in runs/ the runs.")] = Path("ablation"),
     store: StoreFolder = None,
     words: WordsFile = None,
     device: Device = "auto",
@@ -195,7 +202,7 @@ def ablate(
     Paired on the same clips, over the same seeds, corrected for so many looks (Holm). What is finished is not trained
     again, so that one that was stopped goes on where it was. OUT/ablation.json, .md and .txt hold the table.
     """
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.ablation import ablate as run_ablation
     from mimetic.ablation import write_ablation
     from mimetic.datasets import open_dataset
@@ -209,7 +216,7 @@ def ablate(
     dataset = calls.worded(open_dataset(data), words)
     place = calls.needed_store(dataset, store)
     check_stored(chosen, dataset, place)
-    with console.bars() as bars, closing(Journal(out / "runs")) as journal:
+    with progress.bars() as bars, closing(Journal(out / "runs")) as journal:
         found = run_ablation(
             Shelf(dataset, place),
             chosen,
@@ -227,111 +234,6 @@ def ablate(
     else:
         console.print_ablation(found)
         console.print_lines(str(out / "ablation.md"))
-
-
-def finetune(
-    data: Data,
-    extractor: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME,NAME", help="The encoders that learn: gte, wav2vec2+model=FOLDER", show_default=False
-        ),
-    ],
-    recipe: Annotated[
-        str, typer.Option(help="The system that they learn in, or a TOML file; alone with a head if not told.")
-    ] = "",
-    settings: Annotated[list[str], typer.Option("--set", help="A setting: rate=1e-5, frozen=6, fit.epochs=3")] = [],  # noqa: B006 - typer reads it
-    taken: Annotated[
-        list[str],
-        typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: gte-mlm=gte-mlm+model=FOLDER"),
-    ] = [],  # noqa: B006 - typer reads it
-    folds: Annotated[
-        int, typer.Option(min=0, help="So many encoders; each clip is described by one that has not learned from it.")
-    ] = 0,
-    seeds: Annotated[str, typer.Option(help="One run for each: 0,1,2")] = "0",
-    out: Annotated[Path, typer.Option(help="Where the runs go, and the encoders.")] = Path("runs"),
-    store: StoreFolder = None,
-    words: WordsFile = None,
-    workers: Workers = None,
-    device: Device = "auto",
-    accept: Accept = "",
-    log: Tracked = "",
-    as_json: AsJson = False,
-) -> None:
-    """Train pretrained encoders on the labels: one with a head, or several at once through a fusion.
-
-    What comes out is an extractor (OUT/encoders/NAME), and a finished run on its features. One that was stopped goes on
-    where it was; torchrun starts it on several devices, with the same result. Settings beside the recipe's: rate,
-    layer_decay, warmup, frozen, rank (LoRA), at_once, inner, z_scored, recompute, precision, layer_drop, time_mask.
-    """
-    from mimetic import calls, console
-    from mimetic.datasets import open_dataset
-    from mimetic.finetuning import alone, with_choices
-    from mimetic.finetuning import finetune as tune
-    from mimetic.finetuning.folds import finetune_folds as tune_folds
-    from mimetic.journal import Journal
-    from mimetic.recipes import get_recipe
-    from mimetic.training.choosing import on_features, read_taken
-    from mimetic.world import entered
-
-    names = calls.names_in(extractor)
-    if not recipe and len(names) != 1:
-        raise UsageError(f"--extractor {extractor}: several learn in a recipe only", remedy="Give --recipe NAME.")
-    chosen = on_features(get_recipe(recipe), read_taken(taken)) if recipe else alone(names[0])
-    tuning = with_choices(chosen, names, calls.read_settings(settings))
-    dataset = calls.worded(open_dataset(data), words)
-    place = calls.store_of(dataset, store)
-    numbers = calls.read_seeds(seeds)
-    told: dict[str, Any] = {"accepted": calls.names_in(accept)}
-    with (
-        entered(device) as (world, told["device"]),
-        console.bars_of(world) as bars,
-        closing(Journal(out)) as journal,
-        calls.tracker_of(log if world.leads else "", out) as track,
-    ):
-        if world.leads:
-            told["watch"] = calls.watch_with(bars.status("training"), journal, track)
-        told["progress"] = bars.counter("reading clips")
-        if folds:
-            made = [tune_folds(dataset, tuning, place, out, folds=folds, seed=seed, **told) for seed in numbers]
-        else:
-            runs = [tune(dataset, tuning, place, out, seed=seed, workers=workers, **told) for seed in numbers]
-    if not world.leads:
-        return
-    if folds:
-        _print_features([feature.key for feature in made], as_json=as_json)
-    else:
-        _print_tuned(runs, as_json=as_json)
-
-
-def _print_features(keys: Sequence[str], *, as_json: bool) -> None:
-    from mimetic import console
-
-    if as_json:
-        console.print_json([{"feature": key} for key in keys])
-    else:
-        console.print_lines(*(f"--feature {key.partition('+')[0]}={key}" for key in keys))
-
-
-def _print_tuned(runs: Sequence[Run], *, as_json: bool) -> None:
-    from mimetic import calls, console
-
-    if as_json:
-        console.print_json([calls.run_as_json(run) for run in runs])
-        return
-    columns = ["recipe", "seed", "best epoch", "mean Pearson (set aside)", "features"]
-    told = (", ".join(part.feature for part in run.recipe.parts) for run in runs)
-    console.print_table(columns, [(*_row(run)[:4], features) for run, features in zip(runs, told, strict=True)])
-    console.print_lines(*(str(run.path) for run in runs), runs[0].note or None)
-
-
-def _row(run: Run) -> tuple[object, ...]:
-    from mimetic import calls, console
-
-    published = run.recipe.published.get("validation")
-    told = "" if published is None else console.figure(published)
-    score = console.figure(calls.best_score(run))
-    return run.recipe.name, run.seed, run.config["best_epoch"], score, told, run.path
 
 
 def _say_nothing(_recipe: Recipe, _seed: int, _line: Json) -> None:

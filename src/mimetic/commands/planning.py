@@ -30,14 +30,14 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Say what extraction will cost, from a sample of the clips: processor time, bytes, time on N cores, money."""
-    from mimetic import calls, console
+    from mimetic import calls, progress
     from mimetic.datasets import open_datasets
     from mimetic.parallel import processors
     from mimetic.planning import plan as make_plan
 
     wanted = calls.wanted_features(names, models, precision)
     dataset = calls.worded(open_datasets(data), words)
-    with console.bars() as bars:
+    with progress.bars() as bars:
         counter = bars.counter("measuring clips")
         told = {"sample": sample, "seed": seed}
         made = make_plan(

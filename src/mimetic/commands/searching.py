@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from mimetic.commands.arguments import AsJson, Data, Device, RunFolders, StoreFolder, WordsFile
+from mimetic.commands.arguments import (
+    AsJson,
+    Data,
+    Device,
+    RunFolders,
+    Settings,
+    StoreFolder,
+    Taken,
+    WordsFile,
+    into,
+)
 
 Together = Annotated[
     str,
@@ -29,11 +39,8 @@ def sweep(
         list[str],
         typer.Option(metavar="NAME=VALUES", help="fit.rate=1e-5..1e-2 or fit.clips=16,64; the usual ones if not told."),
     ] = [],  # noqa: B006 - typer reads it
-    settings: Annotated[list[str], typer.Option("--set", help="A setting of the recipe: fit.epochs=3")] = [],  # noqa: B006 - typer reads it
-    taken: Annotated[
-        list[str],
-        typer.Option("--feature", metavar="NAME=FEATURE", help="The feature to take: wav2vec2=wav2vec2+rate=5"),
-    ] = [],  # noqa: B006 - typer reads it
+    settings: Settings = [],  # noqa: B006 - typer reads it
+    taken: Taken = [],  # noqa: B006 - typer reads it
     folds: Folds = 3,
     groups: Together = "",
     prune: Annotated[
@@ -41,7 +48,7 @@ def sweep(
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that try at once.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the search, the folds and each training.")] = 0,
-    out: Annotated[Path, typer.Option(help="The journal, the best settings and the table.")] = Path("sweep"),
+    out: Annotated[Path, into("The journal, the best settings and the table.")] = Path("sweep"),
     store: StoreFolder = None,
     words: WordsFile = None,
     device: Device = "auto",
@@ -52,7 +59,7 @@ def sweep(
     The same command goes on where it was, and several at once, with one OUT, share the work. OUT/best.toml is a recipe
     for `mimetic train`, OUT/sweep.json the table.
     """
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.datasets import open_dataset
     from mimetic.recipes import get_recipe, with_settings
     from mimetic.showing import print_sweep
@@ -77,7 +84,7 @@ def sweep(
         seed=seed,
         device=device,
     )
-    with console.bars() as bars:
+    with progress.bars() as bars:
         found = run_sweep(plan, trials=trials, workers=workers, progress=bars.counter("trials"))
     if as_json:
         console.print_json(found.as_json())
@@ -94,7 +101,7 @@ def stack(
     ] = "choose",
     folds: Folds = 3,
     groups: Together = "",
-    out: Annotated[Path, typer.Option(help="Where the run goes, and in inner/ what is trained for it.")] = Path("runs"),
+    out: Annotated[Path, into("Where the run goes, and in inner/ what is trained for it.")] = Path("runs"),
     store: StoreFolder = None,
     words: WordsFile = None,
     device: Device = "auto",
@@ -107,7 +114,7 @@ def stack(
     """
     from contextlib import closing
 
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.datasets import open_dataset
     from mimetic.devices import choose_device
     from mimetic.journal import Journal
@@ -118,7 +125,7 @@ def stack(
 
     dataset = calls.worded(open_dataset(data), words)
     shelf = Shelf(dataset, calls.needed_store(dataset, store))
-    with console.bars() as bars, closing(Journal(out / "inner")) as journal:
+    with progress.bars() as bars, closing(Journal(out / "inner")) as journal:
         run = stack_runs(
             [run for run in runs_of(runs) if run.kind != STACK or run.path in runs],
             shelf,

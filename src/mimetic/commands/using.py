@@ -19,6 +19,7 @@ from mimetic.commands.arguments import (
     StoreFolder,
     WordsFile,
     Workers,
+    into,
 )
 from mimetic.records import UsageError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("mimetic-demo"),
+    out: Annotated[Path, into("Where everything goes.")] = Path("mimetic-demo"),
     size: Annotated[str, typer.Option(help="full (420 clips) or small (48).")] = "full",
     workers: Workers = None,
     as_json: AsJson = False,
@@ -36,11 +37,11 @@ def demo(
 
     Data, features, training, scores, report and submission; about five minutes on two cores.
     """
-    from mimetic import console
+    from mimetic import console, progress
     from mimetic.demonstration import CAVEAT, demonstrate
     from mimetic.demonstration import as_json as to_json
 
-    with console.bars() as bars:
+    with progress.bars() as bars:
         done = demonstrate(out, size=size, workers=workers, counter=bars.counter)
     if as_json:
         console.print_json(to_json(done))
@@ -97,12 +98,12 @@ def predict(
         return
     if not clips:
         raise UsageError("there is no clip to score", remedy="Give clips, or --live for camera and microphone.")
-    from mimetic import calls, console
+    from mimetic import calls, console, progress
     from mimetic.prediction import as_clips, explain, margins_of, read, scores_of
     from mimetic.runs import Run
 
     opened, asked = Run(run), calls.worded_clips(as_clips(clips), words)
-    with console.bars() as bars:
+    with progress.bars() as bars:
         reading = read(opened, asked, device=device, accepted=calls.names_in(accept), progress=bars.counter("scoring"))
     scores = scores_of(opened, reading)
     added = explain(opened, reading) if explained else None
@@ -144,7 +145,7 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Write the challenge's file, and check it. Which run it is from is noted beside it."""
-    from mimetic import calls, console
+    from mimetic import calls, progress
     from mimetic.datasets import open_dataset
     from mimetic.extraction import extract as run_extraction
     from mimetic.ledger import Ledger
@@ -154,7 +155,7 @@ def submit(
 
     opened, dataset = Run(run), calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
-    with console.bars() as bars:
+    with progress.bars() as bars:
         run_extraction(
             dataset.clips,
             opened.features,

@@ -101,8 +101,8 @@ def import_features(
     with open_source(path) as source:
         places, strangers = join(clips, source.names(), path)
         if not places:
-            some = ", ".join(strangers[:3]) or "nothing"
-            raise BadData(f"{path} has none of the {len(clips)} clips", remedy=f"Its names: {some} ...")
+            names = f"It names others: {', '.join(strangers[:3])} ..." if strangers else "It holds no features at all."
+            raise BadData(f"{path} has none of the {len(clips)} clips", remedy=names)
         _check_shapes(source, list(places.values()), wanted, path)
         summary = Summary(strangers=strangers, absent=[clip.id for clip in clips if clip.id not in places])
         identity = {**wanted.identity, "made": {"imported": True, "rate": rate}}

@@ -16,12 +16,18 @@ from mimetic.records import Json, UsageError, find
 _OPTIONS = {"encoder": "options", "fusion": "options", "head": "head_options"}
 """Where the options of what a setting names stand beside it."""
 
+_PLAIN = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+"""What a setting may be, in a user's words."""
+
 
 def read_recipe(path: Path, table: Mapping[str, Recipe]) -> Recipe:
     """Read a recipe from TOML: the fields of ``Recipe``; ``base = "light"`` starts from one of the table."""
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        remedy = "Name a recipe of `mimetic list recipes`, or a TOML file."
+        raise UsageError(f"{path} cannot be read ({error.strerror})", remedy=remedy) from None
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no recipe ({error})", remedy="Write its fields as TOML.") from None
     base = content.pop("base", None)
     if base is not None and not isinstance(base, str):
@@ -130,6 +136,6 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         raise UsageError(f"{where} is {value!r}", remedy="It has to be a table of settings.")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if hint in (int, float, str, bool) and type(value) is not hint:
-        raise UsageError(f"{where} is {value!r}", remedy=f"It has to be of type {hint.__name__}.")
+    if hint in _PLAIN and type(value) is not hint:
+        raise UsageError(f"{where} is {value!r}", remedy=f"It has to be {_PLAIN[hint]}.")
     return value

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from mimetic.panels import Absent, Section, Table
+from mimetic.panels import Absent, Section, Table, templates
 from mimetic.records import Json
 from mimetic.report.cells import axis_svg, breakable, row_cell
 from mimetic.report.material import Material
@@ -85,14 +85,7 @@ def render(page: Page) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("mimetic"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates()
     environment.filters.update(axis=axis_svg, breakable=breakable, cell=row_cell)
     return environment
 
