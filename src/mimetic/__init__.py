@@ -4,6 +4,7 @@ The house, in the order of the river (a module imports only from those above it)
 
     records                                              the nouns, the protocols, the tree of errors
     scores resampling parallel devices world growing     formulas, and how they vary; processes; rows as they come
+    clocking                                             where time goes
     models checkpoints tuned folded weights images       what a pretrained extractor is; its files; its pictures
     pieces media stills detectors faces                  a path becomes views
     encodings subtitles words transcripts scripts        so do files with what is said
