@@ -45,6 +45,7 @@ crash: .venv/dev  ## kills every job at every touch of the disk, and at random; 
 
 bench: .venv/dev  ## the benchmarks that need nothing but this machine, into results/
 	$(BIN)/python benchmarks/memory.py --out results
+	$(BIN)/mimetic bench training --out results
 
 docs: .venv/dev  ## the documentation, into site/ (nothing in it comes from a network)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
