@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,17 @@ def test_seeds_share_what_is_pooled_and_are_as_they_are_alone(tmp_path: Path) ->
         among_others = train_on(together, fused(), tmp_path / "together", seed=seed)
         alone = train_on(Shelf(together.dataset, together.store), fused(), tmp_path / f"alone-{seed}", seed=seed)
         np.testing.assert_array_equal(among_others.outcome.predicted, alone.outcome.predicted)
-    assert together.material(fused()).kept
+    assert len(together.material(fused()).kept) == 2
+
+
+def test_folds_share_what_nothing_was_fitted_for(tmp_path: Path) -> None:
+    shelf = Shelf(*planted(tmp_path))
+    for standardise, count in ((False, 1), (True, 3)):
+        for split in ("1/3", "2/3"):
+            recipe = replace(single(), split=split)
+            recipe = replace(recipe, parts=(replace(recipe.parts[0], standardise=standardise),))
+            Trainer(recipe, shelf.material(recipe), (), 0, CPU)
+        assert len(shelf.material(recipe).kept) == count
 
 
 def test_frozen_encoders_are_computed_once(tmp_path: Path) -> None:
