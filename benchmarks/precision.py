@@ -1,6 +1,6 @@
 """What less than float32 costs in score: EmoBank by MiniLM and a ridge, its rows computed in every way that there is.
 
-    python benchmarks/precision.py ../shared/data/text --out results
+python benchmarks/precision.py ../shared/data/text --out results
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def page(lines: list[Json]) -> str:
     told = [
         "# What less than float32 costs in score",
         "",
-        "EmoBank, official split, MiniLM (real weights) and a ridge: Pearson of valence, arousal, dominance on the test",
-        "part, and the largest difference from torch in float32. CPU s are those of all 9,062 sentences. Cosines with",
+        "EmoBank, official split, MiniLM (real weights) and a ridge: Pearson of valence, arousal, dominance on the",
+        "test part, and the largest difference from torch in float32. CPU s are those of all 9,062 sentences. Cosines with",
         "float32 are of rows less each column's mean, on a sample. Made by `python benchmarks/precision.py DATA`.",
         "",
         "| precision | backend | V | A | D | largest difference | CPU s | median cosine | 5th percentile |",

@@ -90,3 +90,13 @@ def test_records_and_tables_import_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_command_line_itself_imports_nothing_slow() -> None:
+    import subprocess
+    import sys
+
+    slow = ("numpy", "torch", "transformers", "pyarrow", "rich", "importlib.metadata")
+    code = f"import sys, mimetic.cli; print([m for m in {slow} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -4,6 +4,7 @@ The house, in the order of the river (a module imports only from those above it)
 
     records                                              the nouns, the protocols, the tree of errors
     scores resampling parallel devices world growing     formulas, and how they vary; processes; rows as they come
+    clocking                                             where time goes
     models checkpoints tuned folded weights images       what a pretrained extractor is; its files; its pictures
     pieces media stills detectors faces                  a path becomes views
     encodings subtitles words transcripts scripts        so do files with what is said
@@ -50,10 +51,10 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from mimetic.datasets import open_dataset as open_dataset
     from mimetic.estimator import MultimodalRegressor as MultimodalRegressor
     from mimetic.evaluation import evaluate as evaluate
@@ -75,8 +76,6 @@ if TYPE_CHECKING:
 
 for _name, _value in (("HF_HUB_DISABLE_TELEMETRY", "1"), ("RAY_USAGE_STATS_ENABLED", "0"), ("DO_NOT_TRACK", "1")):
     os.environ.setdefault(_name, _value)  # before what we use is imported: it reads them then
-
-__version__ = version("mimetic")
 
 _HOME = {
     "Clip": "records",
@@ -104,6 +103,10 @@ __all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # as slow to import as half of the command line
+
+        return version("mimetic")
     if name not in _HOME:
         raise AttributeError(f"mimetic has no {name!r}; it has {', '.join(_HOME)}")
     return getattr(import_module(f"mimetic.{_HOME[name]}"), name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
@@ -65,7 +64,9 @@ app.add_typer(benching.bench, name="bench")
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mimetic {version_of('mimetic')}")
+        from mimetic import __version__
+
+        typer.echo(f"mimetic {__version__}")
         raise typer.Exit
 
 

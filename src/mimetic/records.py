@@ -1,6 +1,6 @@
 """The nouns that flow down the river, the protocols between its stages, and the tree of errors.
 
-numpy at most, never torch: the tables, the manifests and ``mimetic --help`` need this file and little else.
+Neither torch nor numpy: the tables, the manifests and ``mimetic --help`` need this file and little else.
 
 Axes have one vocabulary in the whole project: ``clip time dim target modality height width``.
 Rates are in hertz, times and durations in seconds, pictures ``height width 3`` in RGB, uint8.
@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MODALITIES = ("text", "audio", "vision", "motion")
 """The field's four, in the order in which tables and tokens list them."""
@@ -164,6 +165,8 @@ class Dataset:
 
     def indices(self, part: str) -> NDArray[np.intp]:
         """Give the rows of one official part, in order."""
+        import numpy as np
+
         return np.array([i for i, clip in enumerate(self.clips) if clip.part == part], dtype=np.intp)
 
 
@@ -217,6 +220,7 @@ class Track:
     the rows that carry a measurement (a frame without a face does not). ``notes`` are facts per row, ``(time,)``.
     ``provenance`` says extractor, options, model, revision, versions and the source's fingerprint.
 
+    >>> import numpy as np
     >>> track = Track(values=np.zeros((3, 2)), rate=5.0, valid=np.array([True, False, True]))
     >>> track.measured.shape
     (2, 2)
@@ -246,6 +250,7 @@ class Scores:
     clip could not be read at all (its row is then the model's prior). ``intervals`` is ``(clip, target, 2)``: between
     which ends the label lies, nine times in ten; ``None`` where the model cannot tell.
 
+    >>> import numpy as np
     >>> scores = Scores(clips=("a",), targets=("joy", "pride"), values=np.array([[0.2, 0.7]]))
     >>> dict(zip(scores.targets, scores.values[0].tolist(), strict=True))
     {'joy': 0.2, 'pride': 0.7}

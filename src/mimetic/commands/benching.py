@@ -45,13 +45,14 @@ def training(
     from mimetic.benching import pages
     from mimetic.benching.cases import CASES
     from mimetic.benching.training import FULL, QUICK, bench_stored, bench_training
+    from mimetic.progress import bars
     from mimetic.records import find
 
     names = calls.names_in(only)
     for name in names:
         find(CASES, name, "case")
-    with console.bars() as bars, tempfile.TemporaryDirectory() as folder:
-        progress = bars.counter("measuring")
+    with bars() as shown, tempfile.TemporaryDirectory() as folder:
+        progress = shown.counter("measuring")
         if full is not None:
             found = bench_stored(full, names or ("F1", "LSTM 1x128"), progress=progress)
         else:
@@ -91,14 +92,15 @@ def extraction(
     from mimetic.backends import AUTO, BACKENDS
     from mimetic.benching import pages
     from mimetic.benching.extraction import FULL, QUICK, bench_extraction
+    from mimetic.progress import bars
     from mimetic.records import find
 
     find({AUTO: None, **BACKENDS}, backend, "backend")
     loads = {workload.name: workload for workload in FULL.workloads}
     chosen = tuple(find(loads, name, "workload") for name in calls.names_in(only) or loads)
     plan = QUICK if quick else replace(FULL, workloads=chosen, repeats=repeats, backend=backend)
-    with console.bars() as bars, tempfile.TemporaryDirectory() as folder:
-        found = bench_extraction(Path(folder), plan, progress=bars.counter("measuring"))
+    with bars() as shown, tempfile.TemporaryDirectory() as folder:
+        found = bench_extraction(Path(folder), plan, progress=shown.counter("measuring"))
     written = pages.write(found, out, "bench_extraction", "mimetic bench extraction") if out else []
     if as_json:
         console.print_json(found)

@@ -30,6 +30,7 @@ from mimetic.records import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mimetic.clocking import Clock
     from mimetic.recipes import Recipe
     from mimetic.records import Dataset, Json
     from mimetic.runs import Run
@@ -51,6 +52,9 @@ def train(
     device: Device = "auto",
     accept: Accept = "",
     log: Tracked = "",
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say where the time went: on stderr, and in OUT/profile.json.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe: its parts alone, then together. Features that are missing are extracted first.
@@ -61,6 +65,7 @@ def train(
     """
     from mimetic import calls, console, progress
     from mimetic.automatic import ABOUT, FLOOR, recipe_for, train_automatically
+    from mimetic.clocking import Clock, untimed
     from mimetic.datasets import open_dataset
     from mimetic.devices import choose_device
     from mimetic.extraction import extract as run_extraction
@@ -97,17 +102,19 @@ def train(
         wanted = features(part.feature for one in chosen for part in one.parts)
         told_more |= {"device": own, "progress": bars.counter("extracting features")}
         world.led(lambda: run_extraction(dataset.clips, wanted, place, **told_more))
-        shelf, tell = Shelf(dataset, place), bars.status("training")
+        shelf, tell, clock = Shelf(dataset, place), bars.status("training"), Clock()
         watch = calls.watch_with(tell, journal, track) if world.leads else _say_nothing
         runs = [
             train_automatically(shelf, one, out, seed=seed, device=own, tell=tell, watch=track)
             if one.name in ABOUT
-            else train_on(shelf, one, out, seed=seed, device=own, watch=watch)
+            else train_on(shelf, one, out, seed=seed, device=own, watch=watch, clock=clock if profile else untimed)
             for one in chosen
             for seed in numbers
         ]
     if not world.leads:
         return
+    if profile:
+        _tell_profile(clock, out)
     _print_runs(runs, as_json=as_json)
     if not as_json and not any(out.glob(f"{FLOOR}-*")):
         console.print_lines(f"the line to beat, in seconds: mimetic train {data} {FLOOR} --out {out}")
@@ -234,6 +241,28 @@ def ablate(
     else:
         console.print_ablation(found)
         console.print_lines(str(out / "ablation.md"))
+
+
+def _tell_profile(clock: Clock, out: Path) -> None:
+    """Say where the time of a training went; a model of auto or floor is not looked into."""
+    import json
+
+    from mimetic.store import write_atomically
+
+    told = clock.as_json()
+    write_atomically(out / "profile.json", (json.dumps(told, indent=1) + "\n").encode())
+    _tell(f"{'':20}{'wall s':>10}{'CPU s':>10}")
+    for stretch in told:
+        _tell(f"{stretch['name']:20}{stretch['wall']:10.2f}{stretch['cpu']:10.2f}")
+
+
+def _row(run: Run) -> tuple[object, ...]:
+    from mimetic import calls, console
+
+    published = run.recipe.published.get("validation")
+    told = "" if published is None else console.figure(published)
+    score = console.figure(calls.best_score(run))
+    return run.recipe.name, run.seed, run.config["best_epoch"], score, told, run.path
 
 
 def _say_nothing(_recipe: Recipe, _seed: int, _line: Json) -> None:

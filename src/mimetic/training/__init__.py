@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mimetic.clocking import Timing, untimed
 from mimetic.devices import choose_device, one_thread
 from mimetic.network import count_parameters
 from mimetic.recipes import Recipe, stage_one
@@ -67,37 +68,42 @@ def train_on(
     seed: int = 0,
     device: str = "auto",
     watch: Watch = lambda _recipe, _seed, _line: None,
+    clock: Timing = untimed,
 ) -> Run:
     """Train as ``train``; many recipes and seeds share what a shelf has mapped.
 
     Under ``torchrun`` all processes train it together. Where nothing is dropped out, the result is one process's; else
-    each draws its own dropout.
+    each draws its own dropout. A ``clock`` is told where the time goes.
     """
     device = choose_device(device)
-    material = shelf.material(recipe)
+    with clock("opening"):
+        material = shelf.material(recipe)
     signature = material.sign(recipe, seed)
     if (finished := find_run(out, signature)) is not None:
         return finished
     world = here()
-    before = [train_on(shelf, part, out, seed=seed, device=device, watch=watch) for part in stage_one(recipe)]
+    before = [
+        train_on(shelf, part, out, seed=seed, device=device, watch=watch, clock=clock) for part in stage_one(recipe)
+    ]
     with torch.random.fork_rng(), one_thread():
         torch.manual_seed(seed)
-        trainer = Trainer(recipe, material, before, seed, torch.device(device), world)
+        trainer = Trainer(recipe, material, before, seed, torch.device(device), world, clock)
         if world.rank:
             torch.manual_seed(int(np.random.SeedSequence([seed, world.rank]).generate_state(1)[0]))
         for line in trainer.epochs():
             watch(recipe, seed, line)
         outcome = trainer.outcome()
     if world.leads:
-        write_run(
-            out,
-            recipe=recipe,
-            signature=signature,
-            facts=_facts(recipe, material, trainer),
-            weights=trainer.network.state_dict(),
-            history=trainer.history,
-            outcome=outcome,
-        )
+        with clock("writing"):
+            write_run(
+                out,
+                recipe=recipe,
+                signature=signature,
+                facts=_facts(recipe, material, trainer),
+                weights=trainer.network.state_dict(),
+                history=trainer.history,
+                outcome=outcome,
+            )
     world.wait()
     run = find_run(out, signature)
     assert run is not None

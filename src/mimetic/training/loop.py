@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mimetic.batches import Ragged, make_batch
+from mimetic.clocking import Timing, untimed
 from mimetic.network import Branch, Network, Outputs, score_tracks
 from mimetic.recipes import Fit, Recipe
 from mimetic.records import Json, MimeticError, UsageError
@@ -44,6 +45,7 @@ class Trainer:
         seed: int,
         device: torch.device,
         world: World = ALONE,
+        clock: Timing = untimed,
     ) -> None:
         """Begin.
 
@@ -53,13 +55,15 @@ class Trainer:
             if a step has fewer clips than there are processes.
         """
         self.recipe, self.material, self.device, self._world = recipe, material, device, world
+        self._clock = clock
         self.history: list[Json] = []
         self.best_epoch = 0
         self._frozen = bool(before) and not recipe.adapt
         self._objective = Objective(recipe, material.dataset.labels, material.split.train, device)
         self._draw = np.random.default_rng([seed, len(recipe.parts)])
-        self.network = self._network(before)
-        self.parts = ready(recipe, material, self.network.eval().parts, device, frozen=self._frozen)
+        with clock("what is done once"):
+            self.network = self._network(before)
+            self.parts = ready(recipe, material, self.network.eval().parts, device, frozen=self._frozen)
         self._averaged = self._average()
         self._best = copy.deepcopy(self.network.state_dict())
         if (fewest := min(map(len, self._steps(material.split.train)))) < world.size:
@@ -145,18 +149,31 @@ class Trainer:
         steps = self._steps(self._draw.permutation(self.material.split.train))
         for clips in steps:
             rates.step()
-            loss = self._objective(clips, *self._outputs(clips))
-            if self.fit.penalty and self._world.leads:  # what processes have of the gradient is summed
-                loss = loss + self.fit.penalty * sum(w.square().sum() for w in learning if w.ndim > 1)
+            loss = self._loss(clips, learning)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self._world.sum_gradients(learning)
-            nn.utils.clip_grad_norm_(learning, self.fit.max_norm)
-            optimiser.step()
-            if self._averaged is not None:
-                self._averaged.update_parameters(self.network)
+            with self._clock("backward"):
+                loss.backward()  # type: ignore[no-untyped-call]
+                self._world.sum_gradients(learning)
+            with self._clock("optimiser"):
+                self._step(optimiser, learning)
             total += loss.detach()
         return float(total) / len(steps)
+
+    def _loss(self, clips: NDArray[np.intp], learning: Sequence[nn.Parameter]) -> Tensor:
+        """Give the loss of a step's clips."""
+        outputs, present = self._outputs(clips)
+        with self._clock("forward"):
+            loss = self._objective(clips, outputs, present)
+            if self.fit.penalty and self._world.leads:  # what processes have of the gradient is summed
+                loss = loss + self.fit.penalty * sum(w.square().sum() for w in learning if w.ndim > 1)
+        return loss
+
+    def _step(self, optimiser: torch.optim.AdamW, learning: Sequence[nn.Parameter]) -> None:
+        """Move what learns along its gradient, and the average of the weights after it."""
+        nn.utils.clip_grad_norm_(learning, self.fit.max_norm)
+        optimiser.step()
+        if self._averaged is not None:
+            self._averaged.update_parameters(self.network)
 
     def _outputs(self, clips: NDArray[np.intp]) -> tuple[Outputs, Tensor]:
         """Give what the network says of a step's clips, and what each had, ``(clip, modality)`` bool.
@@ -166,8 +183,10 @@ class Trainer:
         keep, world = self._kept(clips), self._world
         own = clips[world.rank :: world.size]
         kept = None if keep is None else keep[world.rank :: world.size]
-        batch = make_batch(self._seen(clips), own, self.device, keep=kept)
-        said, count = self.network.outputs(batch), len(clips)
+        with self._clock("reading"):
+            batch = make_batch(self._seen(clips), own, self.device, keep=kept)
+        with self._clock("forward"):
+            said, count = self.network.outputs(batch), len(clips)
         gates = None if said.gates is None else world.gathered(said.gates, count)
         alone = tuple(world.gathered(scores, count) for scores in said.alone)
         present = world.gathered((batch.lengths > 0).to(said.scores.dtype), count) > 0
@@ -216,7 +235,8 @@ class Trainer:
 
     def predict(self, clips: NDArray[np.intp]) -> NDArray[np.float64]:
         """Score clips with the network as it stands, ``(clip, target)``."""
-        return score_tracks(self.judged.eval(), self.parts, clips, self.device)
+        with self._clock("scoring"):
+            return score_tracks(self.judged.eval(), self.parts, clips, self.device)
 
     def outcome(self) -> Outcome:
         """Go back to the network of the best epoch, and score every clip of the data set with it."""

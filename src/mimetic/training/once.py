@@ -1,7 +1,7 @@
 """What learns nothing is computed once: a branch and its tracks in, one row a clip out, for all epochs (and seeds).
 
 Means and deviations of rows do not change while a network learns, and of an encoder that is frozen nothing does. What
-is pooled is shared by all trainings of the same part on the same split.
+is pooled is shared by all trainings of the same part, folds included where nothing is fitted on a split.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ def _ready(
 
 
 def _name(part: Part, material: Material, device: torch.device) -> str:
-    """Name what is pooled by all that decides it."""
+    """Name what is pooled by all that decides it; of the split, nothing where nothing is fitted on it."""
     prepared = (part.feature, part.seconds, part.unit, part.standardise, part.differences, part.components)
-    fitted_on = hashlib.blake2b(material.split.train.tobytes(), digest_size=8).hexdigest()
+    fitted = part.standardise or part.components
+    fitted_on = hashlib.blake2b(material.split.train.tobytes() if fitted else b"", digest_size=8).hexdigest()
     return repr((*prepared, part.encoder, fitted_on, str(device)))
 
 
