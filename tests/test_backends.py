@@ -15,6 +15,8 @@ from torch import nn
 import mimetic.converting
 from mimetic.backends import BACKENDS, RECORD, Converted, check_backend, put_in
 from mimetic.backends.packed import Packed, is_there, pack
+from mimetic.benching.films import make_clip
+from mimetic.cli import main
 from mimetic.computed import read_computed
 from mimetic.computing import Models
 from mimetic.converting import Order, convert, distance
@@ -247,6 +249,17 @@ def test_what_is_no_backend_is_refused(texts: str, tmp_path: Path, monkeypatch: 
     with pytest.raises(MissingExtra, match="speed"):
         extract(spoken(2), wanted, Store(tmp_path), workers=0, backend="openvino")
     assert not (tmp_path / RECORD).exists()
+
+
+def test_where_the_time_went_is_told(texts: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (summary,) = extract(spoken(3), features([texts]), Store(tmp_path), workers=0).values()
+    assert 0 < summary.computing < summary.seconds
+    assert summary.decoding == 0
+    clip = tmp_path / "a.mp4"
+    make_clip(clip, 1.0, height=64, width=64)
+    call = ["extract", str(clip), "--with", "motion-blocks,logmel", "--store", str(tmp_path / "s"), "--workers", "0"]
+    assert main([*call, "--profile"]) == 0
+    assert "decoding, its share" in capsys.readouterr().out
 
 
 def test_torch_in_float32_leaves_no_record(texts: str, tmp_path: Path) -> None:

@@ -187,10 +187,10 @@ class _Growing:
             self._append(Track(values=mean.astype(np.float32)[None], rate=0.0, valid=np.ones(1, np.bool_)))
         if self._pooling is not None and self._next:
             self._append(self._pooling.finish())
-        seconds = told.seconds + self.seconds
+        spent = told.seconds + self.seconds, told.decoding, self.seconds
         if self._reason or not self._spool.length:
-            return Taken(None, self._reason or told.reason or f"no {self._feature.entry.view} in it", seconds)
-        return Taken(self._spool, told.reason and f"in part: {told.reason}", seconds)
+            return Taken(None, self._reason or told.reason or f"no {self._feature.entry.view} in it", *spent)
+        return Taken(self._spool, told.reason and f"in part: {told.reason}", *spent)
 
 
 def _length(vector: NDArray[np.float64]) -> float:

@@ -32,12 +32,16 @@ NOT_IN_A_CLIP = "imported features, which a clip by itself does not have"
 class Taken:
     """What one clip gave for one feature: a track, the reason why there is none or only a part, processor seconds.
 
-    Of a model's feature a reader knows the reason and the seconds alone; the rows come from the model.
+    Of a model's feature a reader knows the reason and the seconds alone; the rows come from the model. Of the seconds,
+    ``decoding`` is the feature's share of what all that the clip was decoded for had in common, ``computing`` the
+    model's.
     """
 
     track: Track | Spool | None
     reason: str | None
     seconds: float = 0.0
+    decoding: float = 0.0
+    computing: float = 0.0
 
 
 Message = tuple[str, Inputs] | dict[str, Taken]
@@ -85,7 +89,7 @@ class ClipReader:
             away += time.process_time() - left  # what whoever takes it does with it is not decoding
         decoding = time.process_time() - started - away - sum(flow.seconds for flow in filmed)
         for flow in filmed:
-            flow.seconds += max(0.0, decoding) / len(filmed)
+            flow.decoding = max(0.0, decoding) / len(filmed)
         for flow in flows.values():
             yield from flow.rest()
         yield {key: flow.finish() for key, flow in flows.items()} | self._imported
@@ -158,7 +162,7 @@ class _Flow:
         self.view, self.rate = feature.entry.view, feature.sampling
         self.face_view = digest(dict(feature.view_options))
         self.reason: str | None = None
-        self.seconds = 0.0
+        self.seconds = self.decoding = 0.0
         self._feature, self._on_its_way = feature, on_its_way
         self._prepares, self._refused = isinstance(feature.entry, ModelEntry), False
 
@@ -188,18 +192,18 @@ class _Flow:
     def finish(self) -> Taken:
         """Give the track, if this feature has one without a model."""
         if self._prepares or self._refused:
-            return Taken(None, self.reason, self.seconds)
+            return Taken(None, self.reason, self.seconds + self.decoding, self.decoding)
         started = time.process_time()
         track = self._on_its_way.finish()
         assert isinstance(track, Track)
         del self._on_its_way  # it may hold as much as the track
-        seconds = self.seconds + time.process_time() - started
+        spent = self.seconds + self.decoding + time.process_time() - started, self.decoding
         if not len(track.values):
-            return Taken(None, self.reason or f"no {self.view} in it", seconds)
+            return Taken(None, self.reason or f"no {self.view} in it", *spent)
         try:
-            return Taken(self._stored(track), self.reason and f"in part: {self.reason}", seconds)
+            return Taken(self._stored(track), self.reason and f"in part: {self.reason}", *spent)
         except NotFinite as error:
-            return Taken(None, str(error), seconds)
+            return Taken(None, str(error), *spent)
 
     def _stored(self, track: Track) -> Track:
         """Give the track as the store will hold it, so that a raw clip and a stored one are the same to a model."""

@@ -72,10 +72,13 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A shard that is in the store: its index, and the processor seconds that each feature took."""
+    """A shard that is in the store: its index, and by feature the processor seconds that it took.
+
+    Three each: all of them, those of decoding, those of the model.
+    """
 
     index: int
-    seconds: Mapping[str, float]
+    seconds: Mapping[str, tuple[float, float, float]]
 
 
 def write(task: Task, given: Sequence[Mapping[str, Taken]], store: Store) -> Done:
@@ -88,8 +91,12 @@ def write(task: Task, given: Sequence[Mapping[str, Taken]], store: Store) -> Don
             if clip.id not in task.kept[feature.key]
         ]
         write_shard(store.folder(feature.key), task.index, feature.identity, rows, feature.dtype)
-    keys = [feature.key for feature in task.features]
-    return Done(task.index, {key: sum(taken[key].seconds for taken in results) for key in keys})
+    return Done(task.index, {feature.key: _spent(feature.key, results) for feature in task.features})
+
+
+def _spent(key: str, results: Sequence[Mapping[str, Taken]]) -> tuple[float, float, float]:
+    taken = [result[key] for result in results]
+    return sum(t.seconds for t in taken), sum(t.decoding for t in taken), sum(t.computing for t in taken)
 
 
 def _with_aside(task: Task, given: Sequence[Mapping[str, Taken]]) -> list[Mapping[str, Taken]]:

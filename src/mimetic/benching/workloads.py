@@ -21,6 +21,9 @@ TEXT = "so it goes on and on and nobody knows why it went so well until it did n
 WARM = "warm"
 """The id of the clip that everything is loaded with, and that is not counted."""
 
+WARMING = 1.0
+"""Seconds of it."""
+
 MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
 
 
@@ -40,10 +43,11 @@ class Workload:
         """Make the clips, if they are not there, and one to warm up with."""
         made = []
         for number in range(self.clips + 1):
-            path = folder / f"{self.name}-{self.seconds:g}-{number}.mp4"
+            seconds = self.seconds if number else WARMING
+            path = folder / f"{self.name}-{seconds:g}-{number}.mp4"
             if not path.is_file():
                 beside = path.with_suffix(".part.mp4")
-                make_clip(beside, self.seconds, height=self.height, width=self.width, seed=number).replace(path)
+                make_clip(beside, seconds, height=self.height, width=self.width, seed=number).replace(path)
             made.append(Clip(id=str(number) if number else WARM, path=path, text=f"{TEXT} {'again ' * number}"))
         return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,11 @@ from mimetic.commands.arguments import (
     into,
 )
 from mimetic.records import UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mimetic.extraction import Summary
 
 
 def make(
@@ -94,6 +99,7 @@ def extract(
     backend: Annotated[
         str | None, typer.Option(help="Of models on the CPU: torch, openvino, onnx, or auto: the fastest here.")
     ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Say where the processor time went.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring features into the store. What is there already is not made again; a stopped job goes on."""
@@ -132,8 +138,24 @@ def extract(
         console.print_lines(*(f"{clip}  {calls.by_reason(reasons)}" for clip, reasons in sorted(short.items())))
         console.print_lines(*(f"{fault}; it was made again" for s in summaries.values() for fault in s.damaged))
         console.print_lines(*(calls.computed_by(key, s.computed) for key, s in summaries.items() if s.computed))
+        if profile:
+            _print_profile(summaries)
     if short:
         raise typer.Exit(FELL_SHORT)
+
+
+def _print_profile(summaries: Mapping[str, Summary]) -> None:
+    """Say where the processor time of an extraction went."""
+    from mimetic import console
+
+    parts = {
+        key: (told.decoding, told.seconds - told.decoding - told.computing, told.computing)
+        for key, told in summaries.items()
+    }
+    rows = [(key, *(f"{seconds:.1f}" for seconds in spent)) for key, spent in parts.items()]
+    total = sum(told.seconds for told in summaries.values())
+    columns = ["CPU s of", "decoding, its share", "its preparation", "its model"]
+    console.print_table(columns, rows, title=f"where {total:.1f} CPU s went")
 
 
 def audit(
