@@ -72,8 +72,8 @@ def test_a_bucket_ends_where_it_would_hold_more_rows_than_the_budget() -> None:
 
 
 def test_padding_up_to_what_a_bucket_costs_is_borne_and_no_more() -> None:
-    assert shapes(ragged(1, 513).buckets(np.array([0, 1]), CPU)) == [(2, 513)]
-    assert shapes(ragged(1, 514).buckets(np.array([0, 1]), CPU)) == [(1, 1), (1, 514)]
+    assert shapes(ragged(1, 33).buckets(np.array([0, 1]), CPU)) == [(2, 33)]
+    assert shapes(ragged(1, 34).buckets(np.array([0, 1]), CPU)) == [(1, 1), (1, 34)]
     share = ragged(6_000, 6_000, 7_000)  # 2,000 rows of padding among 19,000
     assert shapes(share.buckets(np.arange(3), CPU)) == [(3, 7_000)]
     more = ragged(6_000, 6_000, 8_000)  # 4,000 among 20,000

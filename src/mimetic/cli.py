@@ -64,9 +64,9 @@ app.add_typer(benching.bench, name="bench")
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
-        from mimetic import __version__
+        from importlib.metadata import version
 
-        typer.echo(f"mimetic {__version__}")
+        typer.echo(f"mimetic {version('mimetic')}")
         raise typer.Exit
 
 
