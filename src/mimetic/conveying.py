@@ -19,7 +19,7 @@ from mimetic.backends import Converted
 from mimetic.computing import TORCH, Answer, Models
 from mimetic.features import Feature
 from mimetic.models import ModelEntry
-from mimetic.parallel import Crew, End, Lost
+from mimetic.parallel import Crew, End, Lost, processors
 from mimetic.reading import ClipReader, Message, Taken, Through
 from mimetic.records import Clip
 
@@ -105,6 +105,7 @@ class Crews:
         places = [device for device in devices for _ in range(workers if device == "cpu" else 1)]
         self._decoders = Crew([_Reads(tuple(features))] * workers, limit=limit)
         self._models = Crew([_Computes(tuple(heavy), device, converted) for device in places] if heavy else [])
+        self._cores = _Cores(count=max(workers, processors()), shared=places[:1] == ["cpu"])
 
     def __enter__(self) -> Self:
         return self
@@ -115,10 +116,25 @@ class Crews:
 
     def convey(self, shards: Shards) -> Iterator[list[dict[str, Taken]] | None]:
         """Do as ``convey``."""
-        conveyor = _Conveyor(self._features, shards, self._decoders, self._models, self._limit, self._folder)
+        conveyor = _Conveyor(
+            self._features, shards, self._decoders, self._models, self._cores, self._limit, self._folder
+        )
         yield from conveyor.run()
         while self._models.busy:  # with an answer's end, which the last shard did not wait for
             list(self._models.receive(timeout=1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cores:
+    """How many processes may be at work: more than that take turns on a core, and each other's caches away."""
+
+    count: int
+    shared: bool
+    """Whether the models compute on these cores too."""
+
+    def has_one(self, decoders: Crew, models: Crew) -> bool:
+        """Tell whether there is a core for one more clip; batches go before clips."""
+        return len(decoders.busy) + (len(models.busy) if self.shared else 0) < self.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +186,12 @@ class _Conveyor:
         shards: Shards,
         decoders: Crew,
         models: Crew,
+        cores: _Cores,
         limit: float,
         folder: Path | None,
     ) -> None:
         self._features, self._decoders, self._models, self._limit = features, decoders, models, limit
+        self._cores = cores
         self._jobs = [_Job(s, place, clip) for s, shard in enumerate(shards) for place, clip in enumerate(shard)]
         budgets = Models(features, "cpu").budgets
         self._assemblies = [Assembly(features, budgets, folder=folder) for _ in shards]
@@ -203,13 +221,15 @@ class _Conveyor:
         return read and not self._open[shard]
 
     def _hand_out(self) -> None:
-        while self._decoders.free and self._given < len(self._jobs):
-            self._decoders.give(self._given, self._jobs[self._given].clip)
-            self._given += 1
         while self._waiting and self._models.free:
             self._computing[self._number] = self._waiting.popleft()
             self._models.give(self._number, self._computing[self._number][1])
             self._number += 1
+        while (
+            self._given < len(self._jobs) and self._decoders.free and self._cores.has_one(self._decoders, self._models)
+        ):
+            self._decoders.give(self._given, self._jobs[self._given].clip)
+            self._given += 1
 
     def _receive(self) -> None:
         """Wait for something, and take what has come from those that may send."""

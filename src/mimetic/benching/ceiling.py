@@ -39,7 +39,7 @@ def compute_bare(clips: Sequence[Clip], features: Sequence[Feature], converted: 
     models = [feature for feature in features if isinstance(feature.entry, ModelEntry)]
     work = [_passes(feature, counted, converted.get(feature.key, Converted())) for feature in models]
     work += [_handcrafted(feature, counted) for feature in features if feature not in models]
-    sizes = {feature.sampling: 224 for feature in features if feature.entry.view in ("frames", "faces")}
+    sizes = {feature.sampling: 224 for feature in models if feature.entry.view in ("frames", "faces")}
     with cost.measured("compute"):
         for each in work:
             each()
