@@ -258,7 +258,7 @@ def test_where_the_time_went_is_told(texts: str, tmp_path: Path, capsys: pytest.
     clip = tmp_path / "a.mp4"
     make_clip(clip, 1.0, height=64, width=64)
     call = ["extract", str(clip), "--with", "motion-blocks,logmel", "--store", str(tmp_path / "s"), "--workers", "0"]
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main([*call, "--profile"])
     assert "decoding, its share" in capsys.readouterr().out
 
