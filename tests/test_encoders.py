@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from mimetic.batches import BUDGET, SLACK, SLACK_ROWS, Ragged, make_batch
-from mimetic.encoders import ENCODERS
+from mimetic.encoders import ENCODERS, recurrent
 from mimetic.fusions import FUSIONS
 from mimetic.network import Network, Standardise, count_parameters, score_tracks
 from mimetic.recipes import Part, Recipe
@@ -209,3 +210,20 @@ def test_parameters_are_counted_by_part_with_missing_tokens_apart() -> None:
     assert list(counts) == ["audio", "text", "fusion", "missing tokens"]
     assert counts["missing tokens"] == 2 * 384
     assert sum(counts.values()) == sum(parameter.numel() for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("name", ["bilstm", "gated"])
+def test_states_that_are_computed_again_change_no_gradient(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = tracks_for(name)
+    found, again = [], []
+    for limit in (recurrent.KEPT_BYTES, 0):
+        monkeypatch.setattr(recurrent, "KEPT_BYTES", limit)
+        net = network(name)
+        with monkeypatch.context() as watched:
+            watched.setattr(
+                recurrent, "checkpoint", lambda *given, **told: again.append(1) or checkpoint(*given, **told)
+            )
+            net(make_batch(parts, np.arange(len(LENGTHS)), CPU)).square().sum().backward()
+        found.append([weight.grad.clone() for weight in net.parameters() if weight.grad is not None])
+    assert again
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

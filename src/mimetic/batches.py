@@ -26,7 +26,7 @@ Rows = NDArray[np.floating[Any]]
 BUDGET = 65_536
 """Rows of time, padding included, in one bucket; a longer clip is a bucket of its own."""
 
-SLACK, SLACK_ROWS = 0.15, 32
+SLACK, SLACK_ROWS = 0.12, 32
 """Padding that one bucket may hold: this share of its own rows, or as many rows as a bucket of its own would cost."""
 
 

@@ -7,10 +7,20 @@ against 124). Backwards, each clip is turned round within its own rows first.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import cast
+
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mimetic.gating import gated_states
+
+STATE_BYTES = 180
+"""What torch keeps of each state of an LSTM on a CPU for the way back: measured, with one layer of 128."""
+
+KEPT_BYTES = 256 << 20
+"""What may be kept so of a bucket; above, states are computed again, a layer and direction at a time."""
 
 
 def last_row(states: Tensor, lengths: Tensor) -> Tensor:
@@ -90,11 +100,28 @@ def _read_both_ways(
     time = torch.arange(values.shape[1], device=values.device)
     own = time < lengths[:, None]
     turned = torch.where(own, lengths[:, None] - 1 - time, time)
+    twice = _is_much(values, forwards)
     for layer, (onwards, back) in enumerate(zip(forwards, backwards, strict=True)):
         values = dropout(values) if layer else values
-        behind = _rows(back(_rows(values, turned))[0], turned)
-        values = torch.cat([onwards(values)[0], behind], dim=2)
+        ahead, behind = partial(_read, onwards), partial(_read_turned, back, turned)
+        both = [checkpoint(read, values, use_reentrant=False) if twice else read(values) for read in (ahead, behind)]
+        values = torch.cat(both, dim=2)
     return values
+
+
+def _is_much(values: Tensor, layers: nn.ModuleList) -> bool:
+    """Tell whether the states of all layers and both directions would fill too much memory, kept for the way back."""
+    states = values.shape[0] * values.shape[1] * 2 * sum(cast(nn.LSTM, layer).hidden_size for layer in layers)
+    return torch.is_grad_enabled() and values.device.type == "cpu" and states * STATE_BYTES > KEPT_BYTES
+
+
+def _read(net: nn.Module, values: Tensor) -> Tensor:
+    states: Tensor = net(values)[0]
+    return states
+
+
+def _read_turned(net: nn.Module, turned: Tensor, values: Tensor) -> Tensor:
+    return _rows(_read(net, _rows(values, turned)), turned)
 
 
 def _attended(states: Tensor, scores: Tensor, lengths: Tensor) -> Tensor:
