@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 CLOSE = 1e-4
 """How far a copy's rows may be from float32's, in shares of the largest value where that is above 1."""
 
-LOOKED_AT = 24
-"""Clips that are read for a sample."""
+LOOKED_AT, TEXTS_LOOKED_AT = 24, 512
+"""Clips that are read for a sample; texts cost nothing to read."""
 
-MEASURED = {"frames": 32, "faces": 32, "audio": 8, "words": 32}
+MEASURED = {"frames": 32, "faces": 32, "audio": 8, "words": 64}
 """Inputs of a feature, by its view, that ranges are measured on; as many again are compared."""
 
 SECONDS = 0.5
@@ -77,10 +77,17 @@ def convert(order: Order) -> dict[str, Ready]:
 def _sample(order: Order) -> dict[str, list[Inputs]]:
     """Read inputs from the first clips, for those features that need some."""
     needing = [f for f in order.features if order.backends[f.key] == AUTO or precision_of(f) != "fp32"]
-    found: dict[str, list[Inputs]] = {feature.key: [] for feature in needing}
-    count = {feature.key: 2 * MEASURED[feature.entry.view] for feature in needing}
-    reader = ClipReader(needing)
-    for clip in order.clips[:LOOKED_AT] if needing else ():
+    texts = [feature for feature in needing if feature.entry.view == "words"]
+    others = [feature for feature in needing if feature not in texts]
+    return {**_inputs(texts, order.clips[:TEXTS_LOOKED_AT]), **_inputs(others, order.clips[:LOOKED_AT])}
+
+
+def _inputs(features: Sequence[Feature], clips: Sequence[Clip]) -> dict[str, list[Inputs]]:
+    """Read as many inputs as are asked for of each feature, if there are."""
+    found: dict[str, list[Inputs]] = {feature.key: [] for feature in features}
+    count = {feature.key: 2 * MEASURED[feature.entry.view] for feature in features}
+    reader = ClipReader(features)
+    for clip in clips if features else ():
         for message in reader(clip):
             if isinstance(message, tuple) and _size(found[message[0]]) < count[message[0]]:
                 found[message[0]].append(message[1])

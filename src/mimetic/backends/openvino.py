@@ -25,6 +25,13 @@ FILE = "model.xml"
 THREADS = {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False, "PERFORMANCE_HINT": "LATENCY"}
 """One thread, on whatever core is free: pinned, the workers of a machine would share one."""
 
+SMOOTHED = 0.7
+"""How much of what is large in what goes into a product its weights take over (SmoothQuant's alpha).
+
+Median and fifth percentile of cosines with float32, of wav2vec 2.0 on real speech: .9981 and .985 with NNCF's own .95,
+.9992 and .995 so; of MiniLM on EmoBank .9955 and .986, .9972 and .993.
+"""
+
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
@@ -77,6 +84,9 @@ def _quantised(network: Any, sample: Sequence[Feed]) -> Any:
         nncf.Dataset([tuple(tensor.numpy() for tensor in feed) for feed in sample]),
         model_type=nncf.ModelType.TRANSFORMER,
         subset_size=len(sample),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHED)
+        ),
         ignored_scope=nncf.IgnoredScope(types=["Convolution", "GroupConvolution"], validate=False),
     )
 

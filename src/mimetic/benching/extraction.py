@@ -43,8 +43,8 @@ TARGETS: Mapping[tuple[str, str], float] = {
 SHARE = 0.85
 """How much of ours the machine's own limit has to be."""
 
-TEXTS = 21
-"""Texts, beside the clips, that ranges of text encoders are measured on."""
+TEXTS = 128
+"""Texts that ranges of text encoders are measured on, and distances."""
 
 Counter = Callable[[int, int], None]
 Cell = tuple[str, str]
@@ -126,7 +126,7 @@ def _prepare(workload: Workload, precision: str, folder: Path, backend: str) -> 
         features=heavy,
         backends=dict.fromkeys((feature.key for feature in heavy), chosen),
         places={feature.key: place / str(number) for number, feature in enumerate(heavy)},
-        clips=(*clips, *_texts()),
+        clips=(*workload.sample(folder), *_texts()),
     )
     place.mkdir(parents=True, exist_ok=True)
     found = in_turns({0: (_converted, order)}, repeats=1, ready=warm_up, progress=lambda _done, _total: None)
@@ -136,7 +136,9 @@ def _prepare(workload: Workload, precision: str, folder: Path, backend: str) -> 
 
 def _texts() -> tuple[Clip, ...]:
     draw, words = random.Random(0), TEXT.split()
-    return tuple(Clip(id=f"text {number}", text=" ".join(draw.choices(words, k=20))) for number in range(TEXTS))
+    return tuple(
+        Clip(id=f"text {number}", text=" ".join(draw.choices(words, k=draw.randint(4, 30)))) for number in range(TEXTS)
+    )
 
 
 def _converted(order: Order) -> Cost:

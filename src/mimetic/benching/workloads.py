@@ -21,8 +21,8 @@ TEXT = "so it goes on and on and nobody knows why it went so well until it did n
 WARM = "warm"
 """The id of the clip that everything is loaded with, and that is not counted."""
 
-WARMING = 1.0
-"""Seconds of it."""
+SAMPLED = 16
+"""Clips of a second each, that ranges are measured on and distances from float32."""
 
 MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
 
@@ -41,15 +41,18 @@ class Workload:
 
     def films(self, folder: Path) -> list[Clip]:
         """Make the clips, if they are not there, and one to warm up with."""
-        made = []
-        for number in range(self.clips + 1):
-            seconds = self.seconds if number else WARMING
-            path = folder / f"{self.name}-{seconds:g}-{number}.mp4"
-            if not path.is_file():
-                beside = path.with_suffix(".part.mp4")
-                make_clip(beside, seconds, height=self.height, width=self.width, seed=number).replace(path)
-            made.append(Clip(id=str(number) if number else WARM, path=path, text=f"{TEXT} {'again ' * number}"))
-        return made
+        return [self._clip(folder, number, self.seconds) for number in range(self.clips + 1)]
+
+    def sample(self, folder: Path) -> list[Clip]:
+        """Make short clips, if they are not there."""
+        return [self._clip(folder, number, 1.0) for number in range(1, SAMPLED + 1)]
+
+    def _clip(self, folder: Path, number: int, seconds: float) -> Clip:
+        path = folder / f"{self.name}-{seconds:g}-{number}.mp4"
+        if not path.is_file():
+            beside = path.with_suffix(".part.mp4")
+            make_clip(beside, seconds, height=self.height, width=self.width, seed=number).replace(path)
+        return Clip(id=str(number) if number else WARM, path=path, text=f"{TEXT} {'again ' * number}")
 
     def features(self, folder: Path, precision: str) -> tuple[Feature, ...]:
         """Give the features, their checkpoints made in a folder; handcrafted ones know no precision."""

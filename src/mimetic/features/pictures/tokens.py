@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from mimetic.images import size_options
 
+BEFORE_MLP = ("norm2", "layer_norm2", "layernorm_after")
+"""What families call the norm that stands before a layer's MLP, which sees each token alone."""
+
 
 class Tokens(nn.Module):
     """A vision transformer, its tokens pooled.
@@ -22,6 +25,9 @@ class Tokens(nn.Module):
         super().__init__()
         self.network, self._norm, self._pooling = network, norm, pooling
         self._options = size_options(network)
+        if pooling == "cls":
+            norms = [module for name, module in network.named_modules() if name.rpartition(".")[2] in BEFORE_MLP]
+            norms[-1].register_forward_pre_hook(_first_alone)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor]:
         """Give ``(picture, dim)`` of ``(picture, 3, height, width)``."""
@@ -40,3 +46,11 @@ class Tokens(nn.Module):
         if self._pooling == "cls":
             return states[:, 0]
         return (states[:, -patches:] if self._pooling == "patches" else states).mean(dim=1)
+
+
+def _first_alone(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+    """Hand on CLS alone: in the last layer's MLP the others would be computed for nothing, a twentieth of it all.
+
+    What comes out is added to all tokens, and is right for the first, which is the one that is taken.
+    """
+    return None if module.training else (inputs[0][:, :1],)
