@@ -335,9 +335,10 @@ def page(results: Sequence[Result], gains: Sequence[Gain], times: Mapping[str, A
     return f"""# An encoder trained on the labels, and the same one frozen
 
 Pearson correlation [95 % bootstrap interval], 10,000 resamples (whole people are drawn). *Words and letters*: a ridge
-on each, mixed. *Frozen, stacked*: `auto` with the extra `sentence` (all-MiniLM-L6-v2 as it is, words, letters). *Tuned*:
-the same encoder trained on the labels with a linear head (`{EXTRACTOR}`, {FIT.epochs} epochs at most, rate {RATE:g}).
-*Tuned, stacked*: its scores mixed with words and letters, weights from texts that no member had learned from.
+on each, mixed. *Frozen, stacked*: `auto` with the extra `sentence` (all-MiniLM-L6-v2 as it is, words, letters).
+*Tuned*: the same encoder trained on the labels with a linear head (`{EXTRACTOR}`, {FIT.epochs} epochs at most, rate
+{RATE:g}). *Tuned, stacked*: its scores mixed with words and letters, by weights from texts that no member had learned
+from.
 
 EmoBank: the official split; the development part chooses the epoch, and is not used otherwise. Four encoders, each on
 three quarters of the training part, so that the mixture sees fair scores; a test text gets the mean of the four.
