@@ -202,7 +202,10 @@ def test_each_layer_learns_at_a_share_of_the_next_ones_rate(checkpoint: Path) ->
 
 def tuner_of(tuning: Tuning, dataset: Dataset, out: Path) -> Tuner:
     bench = make_bench(dataset, tuning, Store(out / "features"), out, seed=0, device="cpu")
-    return make_tuner(bench, open_lives(bench, lambda _done, _total: None))[0]
+    lives = open_lives(bench, lambda _done, _total: None)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return make_tuner(bench, lives)[0]
 
 
 def test_the_clips_that_tell_when_to_stop_are_not_learned_from(checkpoint: Path, tmp_path: Path) -> None:
@@ -238,6 +241,17 @@ def test_with_z_scored_targets_the_loss_does_not_know_their_scale(
         tuner = tuner_of(settings(checkpoint, z_scored=z_scored), dataset, tmp_path)
         losses.append(float(tuner._cost(clips, predicted * torch.from_numpy(scale))))
     assert (losses[0] == pytest.approx(losses[1])) is z_scored
+
+
+def test_a_head_begins_at_the_targets_mean_and_width(checkpoint: Path, tmp_path: Path) -> None:
+    dataset = replace(said(), labels=said().labels * [1.0, 5.0] + [3.0, 70.0])
+    away, begun = (tuner_of(settings(checkpoint, z_scored=z_scored), dataset, tmp_path) for z_scored in (False, True))
+    known = dataset.labels[begun.learn]
+    for tuner, near in ((begun, True), (away, False)):
+        predicted = tuner.predict(tuner.learn)
+        assert (np.abs(predicted - known.mean(axis=0)) < 3 * known.std(axis=0)).all() == near
+    ratio = begun.joint.network.fusion.net[-1].weight / away.joint.network.fusion.net[-1].weight  # type: ignore[union-attr,index]
+    np.testing.assert_allclose(ratio.detach().mean(dim=1), known.std(axis=0), rtol=1e-4)
 
 
 def test_bf16_learns_nearly_the_same(still: Path, tmp_path: Path) -> None:
@@ -440,13 +454,12 @@ def run_until(tuner: Tuner, step: int) -> None:
 
 @pytest.mark.parametrize("kind", ["sound", "pictures"])
 def test_lots_of_sound_and_pictures_learn_what_the_whole_step_would(filmed: Dataset, tmp_path: Path, kind: str) -> None:
-    if kind == "sound":
-        key = feature(f"wav2vec2+model={tiny_speech.make_speech(tmp_path / 'c', **CALM)}").key
-    else:
-        key = feature(f"dinov2-frame+model={tiny_vision.make_vision(tmp_path / 'c', 'dinov2')}").key
-    recipe = replace(alone(key, fit=replace(FIT, clips=6)), options={"dropout": 0.0})
-    parts = recipe.parts[0]
-    recipe = replace(recipe, parts=(replace(parts, head_options={"dropout": 0.0}),))
+    make = {"sound": tiny_speech.make_speech, "pictures": tiny_vision.make_vision}[kind]
+    name, family, still = {"sound": ("wav2vec2", "wav2vec2", CALM), "pictures": ("dinov2-frame", "dinov2", {})}[kind]
+    key = feature(f"{name}+model={make(tmp_path / 'c', family, **still)}").key
+    recipe = alone(key, encoder="mean", fit=replace(FIT, clips=6))
+    part = replace(recipe.parts[0], head_options={"dropout": 0.0})
+    recipe = replace(recipe, parts=(part,), options=part.head_options)
     told = []
     for at_once in (6, 2):
         tuner = tuner_of(

@@ -21,7 +21,7 @@ from mimetic.finetuning.live import Live
 from mimetic.finetuning.loop import Tuner
 from mimetic.finetuning.prepared import Prepared, prepare, sources_of
 from mimetic.finetuning.settings import Tuning
-from mimetic.finetuning.settling import settle
+from mimetic.finetuning.settling import settle, start_at
 from mimetic.models import TrainableModel
 from mimetic.network import Branch, Network
 from mimetic.records import BadData, Dataset, Json
@@ -151,6 +151,8 @@ def make_tuner(bench: Bench, lives: Mapping[int, Live]) -> tuple[Tuner, Callable
     cached = _cached(bench)
     dims = [wanted.dim for _, wanted, _ in bench.parts]
     network = Network(recipe, dims, len(dataset.targets))
+    if bench.tuning.z_scored:
+        start_at(network.fusion, dataset.labels[learn])
     for number, tracks in enumerate(cached):
         branch = network.branches[number]
         assert isinstance(branch, Branch)

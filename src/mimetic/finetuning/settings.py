@@ -54,7 +54,7 @@ class Tuning:
     inner
         share of the training clips that tell when to stop; they are not learned from.
     z_scored
-        whether the loss sees each target at mean 0 and deviation 1.
+        whether the loss sees each target at mean 0 and deviation 1, and the head begins there.
     recompute
         whether activations are computed again on the way back: less memory, a third more time.
     layer_drop, time_mask, feature_mask

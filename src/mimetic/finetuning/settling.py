@@ -1,17 +1,21 @@
-"""What a pretrained network does of itself while it learns: a network and a ``Tuning`` in; it does what that says.
+"""How a training begins: networks and a ``Tuning`` in; what they do of themselves is then what that says.
 
 Speech models leave out layers (LayerDrop) and mask time and columns (SpecAugment, Park et al. 2019) as soon as they are
-in training mode, by whatever their checkpoint's configuration says. Here only the tuning says so.
+in training mode, by whatever their checkpoint's configuration says. Here only the tuning says so. And a head that has
+to find the targets' mean first would send gradients of no use into the encoder.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mimetic.finetuning.settings import Tuning
+from mimetic.fusions.concat import SideBySide
 
 
 def settle(network: nn.Module, tuning: Tuning) -> None:
@@ -42,3 +46,20 @@ def _settle_masks(network: Any, tuning: Tuning) -> None:
         config.apply_spec_augment = given[0].shape[1] >= config.mask_time_length  # transformers raises otherwise
 
     network.feature_projection.register_forward_pre_hook(look)
+
+
+def start_at(fusion: nn.Module, labels: NDArray[np.float64]) -> None:
+    """Let a fusion whose last layer is linear begin at the targets' mean, with scores as wide as they are.
+
+    Parameters
+    ----------
+    labels
+        ``(clip, target)`` of the clips that are learned from, NaN where nobody said.
+    """
+    last = fusion.net[-1] if isinstance(fusion, SideBySide) else None
+    if not isinstance(last, nn.Linear):
+        return
+    mean, deviation = (torch.from_numpy(of(labels, axis=0)).to(last.bias) for of in (np.nanmean, np.nanstd))
+    with torch.no_grad():
+        last.weight.mul_(torch.where(deviation > 0, deviation, 1.0)[:, None])
+        last.bias.copy_(mean)
