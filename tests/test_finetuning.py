@@ -569,7 +569,7 @@ def test_nothing_is_masked_or_left_out_unless_it_is_said(tmp_path: Path) -> None
 
 
 def test_what_is_masked_is_the_share_that_was_said(tmp_path: Path) -> None:
-    """A checkpoint asks for two spans at least (0.4 s), however short the window, and for columns; here the share does."""
+    """A checkpoint asks for two spans at least (0.4 s), however short the window, and for columns: not here."""
     folder = tiny_speech.make_speech(tmp_path / "w", mask_time_min_masks=9, mask_feature_prob=0.5, **CALM)
     judged, learning = both_ways(folder, time_mask=1e-9)
     torch.testing.assert_close(learning, judged)
