@@ -28,7 +28,7 @@ from mimetic.benching.films import make_clip
 from mimetic.devices import one_thread
 from mimetic.extraction import SHARD, extract
 from mimetic.features import feature
-from mimetic.planning import plan
+from mimetic.planning import Cost, plan
 from mimetic.records import Clip
 from mimetic.stocktaking import verify
 from mimetic.store import Store
@@ -51,6 +51,16 @@ HOURS = ("computing h", "reading h", "writing h", "driver h")
 LIGHT = ("words-hashed", "logmel", "face-appearance", "motion-blocks")
 HEAVY = ("gte", "wav2vec2", "dinov2-face")
 
+WAYS = (
+    ("torch", "fp32"),
+    ("torch", "bf16"),
+    ("openvino", "fp32"),
+    ("openvino", "bf16"),
+    ("openvino", "int8"),
+    ("onnx", "fp32"),
+)
+"""Backends of pretrained models, and precisions."""
+
 Json = dict[str, Any]
 
 
@@ -69,10 +79,11 @@ def main(
             for i, seconds in enumerate(SECONDS)
         ]
         told["clip"] = {"seconds": sum(SECONDS) / len(SECONDS), "bytes": _mean_size(clips)}
-        for name, backend, wanted in _extractors(Path(folder), set(filter(None, only.split(",")))):
-            cost = plan(clips, [feature(wanted)], sample=len(clips), device="cpu", accepted=[name]).costs[0]
-            told["costs"][f"{name} {backend}"] = {"seconds": cost.seconds, "bytes": cost.bytes}
-            sys.stdout.write(f"{name:16} {backend:5} {cost.seconds:8.2f} CPU s, {cost.bytes / 1e6:7.3f} MB a clip\n")
+        for name, backend, precision, wanted in _extractors(Path(folder), set(filter(None, only.split(",")))):
+            cost = _measured(clips, wanted, backend)
+            told["costs"][f"{name} {backend} {precision}"] = {"seconds": cost.seconds, "bytes": cost.bytes}
+            sys.stdout.write(f"{name:16} {backend:8} {precision:5} {cost.seconds:8.2f} CPU s a clip\n")
+            sys.stdout.flush()
             path.write_text(json.dumps(told, indent=1) + "\n")
         told["around"] = _around(Path(folder))
     told["sizes"] = _sizes(told)
@@ -88,8 +99,24 @@ def _mean_size(clips: list[Clip]) -> float:
     return sum(clip.path.stat().st_size for clip in clips if clip.path) / len(clips)
 
 
-def _extractors(folder: Path, only: set[str]) -> Iterator[tuple[str, str, str]]:
-    """Give name, backend and the feature that is measured; checkpoints are made when they are asked for."""
+def _measured(clips: list[Clip], wanted: str, backend: str) -> Cost:
+    """Measure one extractor.
+
+    Raises
+    ------
+    RuntimeError
+        if its network could not be converted.
+    """
+    told = None if backend == "none" else backend
+    found = feature(wanted)
+    cost = plan(clips, [found], sample=len(clips), device="cpu", accepted=[found.name], backend=told).costs[0]
+    if cost.computed.get("backend", "torch") != (told or "torch"):
+        raise RuntimeError(f"{wanted}: {cost.computed}")
+    return cost
+
+
+def _extractors(folder: Path, only: set[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Give name, backend, precision and the feature that is measured; checkpoints are made when they are asked for."""
     makers: dict[str, Callable[[Path], Path]] = {
         "gte": make_bert,
         "wav2vec2": make_wav2vec2,
@@ -98,12 +125,12 @@ def _extractors(folder: Path, only: set[str]) -> Iterator[tuple[str, str, str]]:
     for name in (*LIGHT, "motion-landmarks", "egemaps", "minilm", *makers):
         if only and name not in only:
             continue
-        if name not in makers:
-            yield name, "fp32", name
+        if name not in (*HEAVY, "minilm"):
+            yield name, "none", "fp32", name
             continue
-        checkpoint = makers[name](folder / name)
-        for precision in ("fp32", "bf16"):
-            yield name, precision, f"{name}+model={checkpoint}+precision={precision}"
+        model = f"+model={makers[name](folder / name)}" if name in makers else ""
+        for backend, precision in WAYS:
+            yield name, backend, precision, f"{name}{model}+precision={precision}"
 
 
 def _around(folder: Path) -> Json:
@@ -138,7 +165,11 @@ def _timed(work: Callable[[], object]) -> float:
 
 def _sizes(told: Json) -> Json:
     """Say what each size needs: of the extractors that need no model, and of three of base size."""
-    sets = {"light": [f"{name} fp32" for name in LIGHT], "three models": [f"{name} fp32" for name in HEAVY]}
+    sets = {
+        "light": [f"{name} none fp32" for name in LIGHT],
+        "three models, torch fp32": [f"{name} torch fp32" for name in HEAVY],
+        "three models, openvino int8": [f"{name} openvino int8" for name in HEAVY],
+    }
     costs, found = told["costs"], {}
     for name, members in sets.items():
         if not all(member in costs for member in members):
@@ -181,10 +212,11 @@ def _page(told: Json) -> str:
             "",
             f"Made clips (640 by 360, 25 frames a second, {mean}); checkpoints of their published size",
             f"with random weights. Measured by `python benchmarks/scaling.py` on {told['machine']};",
-            f"money at {PRICE:g} a core hour, which is stated, not looked up. Each extractor alone, decoding included.",
+            f"money at {PRICE:g} a core hour, which is stated, not looked up. Each extractor alone, decoding included;",
+            "the conversion of networks, once an extraction, is not.",
             "",
-            "| extractor | backend | CPU s per 1,000 clips | MB | money |",
-            "|---|---|---|---|---|",
+            "| extractor | backend | precision | CPU s per 1,000 clips | MB | money |",
+            "|---|---|---|---|---|---|",
             *(_cost_line(name, cost) for name, cost in told["costs"].items()),
             "",
             *_size_lines(told),

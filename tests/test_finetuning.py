@@ -21,13 +21,17 @@ from mimetic.extraction import extract
 from mimetic.features import feature
 from mimetic.finetuning import Tuning, alone, finetune, with_choices
 from mimetic.finetuning.bench import make_bench, make_tuner, open_lives
+from mimetic.finetuning.depth import groups
+from mimetic.finetuning.drawing import drawing
 from mimetic.finetuning.folds import finetune_folds
 from mimetic.finetuning.live import Live
 from mimetic.finetuning.loop import Tuner
 from mimetic.finetuning.prepared import prepare
+from mimetic.finetuning.settling import settle
+from mimetic.models import Inputs
 from mimetic.prediction import predict
 from mimetic.recipes import Fit, Part, Recipe, get_recipe
-from mimetic.records import BadData, Clip, Dataset, Json, UsageError
+from mimetic.records import BadData, Clip, Dataset, UsageError
 from mimetic.runs import Run
 from mimetic.splits import split_dataset
 from mimetic.stocktaking import merge
@@ -39,6 +43,8 @@ from mimetic.tuned import read_tuned
 WORDS = ("so", "it", "goes", "on", "and", "a", "b", "c")
 FIT = Fit(epochs=2, clips=8, rate=1e-2, loss={"mse": 1.0, "pearson": 1.0}, schedule="cosine")
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+CALM = dict.fromkeys(("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout"), 0.0)
+"""What text and vision models, and what speech models draw of themselves: nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +187,82 @@ def test_more_frozen_layers_than_there_are_is_refused(checkpoint: Path, tmp_path
         tuned(settings(checkpoint, frozen=3), tmp_path)
 
 
+def test_each_layer_learns_at_a_share_of_the_next_ones_rate(checkpoint: Path) -> None:
+    tuning = settings(checkpoint, rate=1.0, layer_decay=0.5)
+    network = feature(tuning.live[0]).make().load("cpu").network
+    names = {id(weight): name for name, weight in network.named_parameters()}
+    told = {names[id(w)]: (g["lr"], g["weight_decay"]) for g in groups(network, tuning, 0.1) for w in g["params"]}
+    assert told["encoder.layer.1.output.dense.weight"] == (1.0, 0.1)
+    assert told["encoder.layer.0.output.dense.weight"] == (0.5, 0.1)
+    assert told["embeddings.word_embeddings.weight"] == (0.25, 0.1)
+    assert told["pooler.dense.weight"] == (1.0, 0.1)
+    assert {decay for name, (_, decay) in told.items() if name.endswith(("bias", "LayerNorm.weight"))} == {0.0}
+    assert len(told) == len(names)
+
+
+def tuner_of(tuning: Tuning, dataset: Dataset, out: Path) -> Tuner:
+    bench = make_bench(dataset, tuning, Store(out / "features"), out, seed=0, device="cpu")
+    lives = open_lives(bench, lambda _done, _total: None)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return make_tuner(bench, lives)[0]
+
+
+def test_the_clips_that_tell_when_to_stop_are_not_learned_from(checkpoint: Path, tmp_path: Path) -> None:
+    tuner = tuner_of(settings(checkpoint, inner=0.2), said(), tmp_path)
+    assert (len(tuner.learn), len(tuner.judge)) == (24, 6)
+    seen = {clip for step in range(3 * tuner._steps) for clip in tuner._clips_of(step).tolist()}
+    assert seen == set(tuner.learn.tolist())
+    assert not seen & set(tuner.judge.tolist())
+    assert not set(np.flatnonzero([clip.part == "valid" for clip in said().clips])) & (seen | set(tuner.judge))
+
+
+def test_a_training_that_gets_no_better_stops_at_its_best(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.1, 0.3, 0.2, 0.25, 0.9])
+    monkeypatch.setattr(Tuner, "_judged", lambda _self: {"mean_pearson": next(scores), "pearson": {}})
+    recipe = alone(settings(checkpoint).live[0], fit=replace(FIT, epochs=5, patience=2))
+    tuner = tuner_of(settings(checkpoint, recipe=recipe), said(), tmp_path)
+    at_epoch = [{name: weight.detach().clone() for name, weight in tuner.learning.items()} for _ in tuner.run()]
+    assert (len(at_epoch), tuner.best_epoch) == (4, 2)
+    assert all(torch.equal(weight, at_epoch[1][name]) for name, weight in tuner.learning.items())
+    assert any(not torch.equal(weight, at_epoch[3][name]) for name, weight in tuner.learning.items())
+
+
+@pytest.mark.parametrize("z_scored", [True, False])
+def test_with_z_scored_targets_the_loss_does_not_know_their_scale(
+    checkpoint: Path, tmp_path: Path, z_scored: bool
+) -> None:
+    clips, predicted = np.arange(8), torch.from_numpy(np.random.default_rng(3).random((8, 2)))
+    losses = []
+    for scale in (np.ones(2), np.array([1.0, 50.0])):
+        dataset = replace(said(), labels=said().labels * scale)
+        tuner = tuner_of(settings(checkpoint, z_scored=z_scored), dataset, tmp_path)
+        losses.append(float(tuner._cost(clips, predicted * torch.from_numpy(scale))))
+    assert (losses[0] == pytest.approx(losses[1])) is z_scored
+
+
+def test_a_head_begins_at_the_targets_mean_and_width(checkpoint: Path, tmp_path: Path) -> None:
+    dataset = replace(said(), labels=said().labels * [1.0, 5.0] + [3.0, 70.0])
+    away, begun = (tuner_of(settings(checkpoint, z_scored=z_scored), dataset, tmp_path) for z_scored in (False, True))
+    known = dataset.labels[begun.learn]
+    for tuner, near in ((begun, True), (away, False)):
+        predicted = tuner.predict(tuner.learn)
+        assert (np.abs(predicted - known.mean(axis=0)) < 3 * known.std(axis=0)).all() == near
+    ratio = begun.joint.network.fusion.net[-1].weight / away.joint.network.fusion.net[-1].weight  # type: ignore[union-attr,index]
+    np.testing.assert_allclose(ratio.detach().mean(dim=1), known.std(axis=0), rtol=1e-4)
+
+
+def test_bf16_learns_nearly_the_same(still: Path, tmp_path: Path) -> None:
+    exact, coarse = (
+        tuned(settings(still, dropout=0.0, precision=precision), tmp_path / precision).outcome.predicted
+        for precision in ("fp32", "bf16")
+    )
+    assert not np.array_equal(coarse, exact)
+    np.testing.assert_allclose(coarse, exact, atol=0.05)
+
+
 @pytest.mark.parametrize("at_once", [3, 8])
 def test_lots_learn_what_the_whole_step_would(still: Path, tmp_path: Path, at_once: int) -> None:
     whole = tuned(settings(still, dropout=0.0, at_once=8), tmp_path / "whole")
@@ -265,6 +347,9 @@ def test_each_clip_is_described_by_an_encoder_that_has_not_learned_from_it(still
         unseen = [fold for fold, record in enumerate(records) if record is not None and clip.id not in record.clips]
         np.testing.assert_allclose(told, others[unseen].mean(axis=0), atol=1e-5)
         assert len(unseen) == (1 if clip.part == "train" else 3)
+    run = train(dataset, replace(alone(made.key, fit=FIT), name="on-folds"), store, tmp_path / "runs")
+    scores = predict(run, [replace(clip, id=f"new-{clip.id}") for clip in dataset.clips])
+    np.testing.assert_allclose(scores.values, run.outcome.predicted, atol=1e-5, rtol=0)
     with pytest.raises(BadData, match="split 4:1"):
         train(dataset, replace(alone(made.key, fit=FIT), split="4:1"), store, tmp_path / "runs")
 
@@ -338,6 +423,71 @@ def test_sound_and_pictures_learn_too(filmed: Dataset, encoders: dict[str, str],
     np.testing.assert_allclose(scores.values, run.outcome.predicted, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize("name", ["wavlm", "dinov2"])
+def test_sound_and_pictures_go_on_where_they_were(
+    filmed: Dataset, encoders: dict[str, str], tmp_path: Path, name: str, step: int
+) -> None:
+    """With all that is drawn on the way: dropout, layers left out, time that is masked."""
+    key = feature(encoders[name]).key
+    recipe = alone(key, fit=replace(FIT, epochs=2, clips=3))
+    tuning = Tuning(recipe=recipe, live=(key,), rate=1e-3, inner=0.0, layer_drop=0.3, time_mask=0.5)
+    whole, stopped, resumed = (tuner_of(tuning, filmed, tmp_path / name) for name in ("a", "b", "b"))
+    list(whole.run())
+    run_until(stopped, step)
+    resumed._resume()
+    assert resumed.step == step
+    list(resumed.run())
+    assert resumed.history == whole.history
+    for name, weight in whole.learning.items():
+        assert torch.equal(resumed.learning[name], weight), name
+
+
+def run_until(tuner: Tuner, step: int) -> None:
+    while tuner.step < step:
+        tuner._losses.append(tuner._take_step())
+        tuner.step += 1
+        if tuner.step % tuner._steps == 0:
+            tuner._end_epoch()
+    tuner._write()
+
+
+@pytest.mark.parametrize("kind", ["sound", "pictures"])
+def test_lots_of_sound_and_pictures_learn_what_the_whole_step_would(filmed: Dataset, tmp_path: Path, kind: str) -> None:
+    make = {"sound": tiny_speech.make_speech, "pictures": tiny_vision.make_vision}[kind]
+    name, family, still = {"sound": ("wav2vec2", "wav2vec2", CALM), "pictures": ("dinov2-frame", "dinov2", {})}[kind]
+    key = feature(f"{name}+model={make(tmp_path / 'c', family, **still)}").key
+    recipe = alone(key, encoder="mean", fit=replace(FIT, clips=6))
+    part = replace(recipe.parts[0], head_options={"dropout": 0.0})
+    recipe = replace(recipe, parts=(part,), options=part.head_options)
+    told = []
+    for at_once in (6, 2):
+        tuner = tuner_of(
+            Tuning(recipe=recipe, live=(key,), rate=1e-3, inner=0.0, at_once=at_once), filmed, tmp_path / str(at_once)
+        )
+        lots = tuner._lots(tuner._clips_of(0))
+        assert len(lots) == 6 // at_once
+        loss = tuner._take_step()
+        told.append((loss, {name: weight.grad for name, weight in tuner.learning.items()}))
+    assert told[0][0] == pytest.approx(told[1][0], abs=1e-5)
+    for name, gradient in told[0][1].items():
+        if gradient is not None:
+            torch.testing.assert_close(told[1][1][name], gradient, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["wavlm", "wav2vec2", "dinov2", "face"])
+def test_lora_of_sound_and_pictures_leaves_the_base_untouched(
+    filmed: Dataset, encoders: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    pytest.importorskip("peft")
+    key = feature(encoders[name]).key
+    tuning = Tuning(recipe=alone(key, fit=FIT), live=(key,), rate=1e-3, inner=0.0, rank=2)
+    moved, learning, everything = one_step(tuning, filmed, tmp_path)
+    assert moved
+    assert all("lora_" in weight for weight in moved | learning)
+    assert any("base_layer" in weight for weight in everything - learning)
+
+
 def test_several_learn_together_through_a_fusion(filmed: Dataset, encoders: dict[str, str], tmp_path: Path) -> None:
     keys = [feature(encoders[name]).key for name in ("text", "affect", "dinov2")]
     store = Store(tmp_path / "features")
@@ -409,21 +559,51 @@ def test_the_winners_systems_train_on_the_demo(tmp_path: Path, name: str) -> Non
     assert (~run.outcome.presence[:, :2]).any(axis=0).all()  # without text, without sound; all have a picture
 
 
-def test_nothing_is_masked_or_left_out_unless_it_is_said(filmed: Dataset, tmp_path: Path) -> None:
-    folder = tiny_speech.make_speech(tmp_path / "w", mask_time_prob=0.5, layerdrop=0.5, hidden_dropout=0.0)
-    told: list[Json] = []
-    for share in (0.0, 0.5):
-        key = feature(f"wav2vec2+model={folder}").key
-        tuning = Tuning(recipe=alone(key, fit=FIT), live=(key,), layer_drop=share, time_mask=share)
-        told.append(_config(tuning, filmed, tmp_path))
-    assert (told[0]["layerdrop"], told[0]["apply_spec_augment"]) == (0.0, False)
-    assert (told[1]["layerdrop"], told[1]["mask_time_prob"], told[1]["apply_spec_augment"]) == (0.5, 0.5, True)
+def test_nothing_is_masked_or_left_out_unless_it_is_said(tmp_path: Path) -> None:
+    folder = tiny_speech.make_speech(tmp_path / "w", mask_time_prob=0.5, mask_feature_prob=0.5, layerdrop=0.5, **CALM)
+    judged, learning = both_ways(folder)
+    torch.testing.assert_close(learning, judged)
+    for shares in ({"layer_drop": 1.0}, {"time_mask": 0.5}, {"feature_mask": 0.5}):
+        judged, learning = both_ways(folder, **shares)
+        assert not torch.allclose(learning, judged, atol=1e-3), shares
 
 
-def _config(tuning: Tuning, dataset: Dataset, place: Path) -> Json:
-    from mimetic.finetuning.bench import _settle
+def test_what_is_masked_is_the_share_that_was_said(tmp_path: Path) -> None:
+    """A checkpoint asks for two spans at least (0.4 s), however short the window, and for columns: not here."""
+    folder = tiny_speech.make_speech(tmp_path / "w", mask_time_min_masks=9, mask_feature_prob=0.5, **CALM)
+    judged, learning = both_ways(folder, time_mask=1e-9)
+    torch.testing.assert_close(learning, judged)
 
-    network = feature(tuning.live[0]).make().load("cpu").network
-    _settle(network, tuning)
-    told: Json = network.config.to_dict()
-    return told
+
+def test_a_checkpoint_that_never_masked_can_be_masked(filmed: Dataset, tmp_path: Path) -> None:
+    """It has no vector to put in the place of what is masked: it gets one, which is kept."""
+    folder = tiny_speech.make_speech(tmp_path / "w", mask_time_prob=0.0, mask_feature_prob=0.0)
+    key = feature(f"wav2vec2+model={folder}").key
+    recipe = alone(key, fit=replace(FIT, epochs=1, clips=3))
+    run = tuned(Tuning(recipe=recipe, live=(key,), rate=1e-3, inner=0.0, time_mask=0.5), tmp_path / "out", filmed)
+    assert weights(tmp_path / "out")["masked_spec_embed"].any()
+    np.testing.assert_allclose(predict(run, filmed.clips).values, run.outcome.predicted, atol=1e-5, rtol=0)
+
+
+def test_a_window_shorter_than_a_mask_is_not_masked(tmp_path: Path) -> None:
+    folder = tiny_speech.make_speech(tmp_path / "w", **CALM)
+    judged, learning = both_ways(folder, time_mask=0.5, samples=2_000)  # 6 rows, and a mask has 10
+    torch.testing.assert_close(learning, judged)
+    judged, learning = both_ways(folder, time_mask=0.5, samples=(2_000, 16_000))
+    torch.testing.assert_close(learning[:6], judged[:6])
+    assert not torch.allclose(learning, judged, atol=1e-3)
+
+
+def both_ways(folder: Path, *, samples: int | tuple[int, ...] = 16_000, **shares: float) -> tuple[torch.Tensor, ...]:
+    """Give what a settled network makes of noise when it is judged, and while it learns: ``(time, dim)`` each."""
+    key = feature(f"wav2vec2+model={folder}").key
+    model = feature(key).make().load("cpu")
+    settle(model.network, Tuning(recipe=alone(key, fit=FIT), live=(key,), **shares))  # type: ignore[arg-type]
+    lengths = samples if isinstance(samples, tuple) else (samples,)
+    sounds = [np.random.default_rng(i).normal(size=length).astype(np.float32) for i, length in enumerate(lengths)]
+    batch = [Inputs(arrays={"samples": sound}, cost=len(sound)) for sound in sounds]
+    with torch.no_grad(), drawing([1]):
+        model.network.eval()
+        judged = torch.cat(model.states(batch))
+        model.network.train()
+        return judged, torch.cat(model.states(batch))

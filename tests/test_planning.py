@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tiny_text
 from clips import write_clip
+from mimetic.backends import Compute
+from mimetic.backends.onnx import Onnx
 from mimetic.cli import main
 from mimetic.extraction import extract
 from mimetic.features import feature, features
 from mimetic.planning import _margin, plan
-from mimetic.records import Clip, UsageError
+from mimetic.records import Clip, UnknownName, UsageError
 from mimetic.store import Store
 
 
@@ -89,3 +92,47 @@ def test_what_cannot_be_measured_is_refused(folder: Path) -> None:
         plan(clips(folder), [feature("motion-openface")])
     with pytest.raises(UsageError, match="no clips"):
         plan([], [feature("logmel")])
+
+
+def test_a_plan_is_of_the_backend_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The converted network computes: the clip that loads it, and the sample."""
+    pytest.importorskip("onnx", reason="ONNX is not installed: pip install 'mimetic[speed]'")
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: pip install 'mimetic[speed]'")
+    wanted = [feature(f"gte+model={tiny_text.make_text(tmp_path / 'bert')}")]
+    texts = [Clip(id=str(i), text="so it goes on") for i in range(4)]
+    (own,) = plan(texts, wanted, sample=3, device="cpu").costs
+    seen: list[int] = []
+    opened = Onnx.open
+
+    def open_watched(self: Onnx, folder: Path) -> Compute:
+        compute = opened(self, folder)
+        return lambda *feed: seen.append(len(feed[0])) or compute(*feed)  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(Onnx, "open", open_watched)
+    (theirs,) = plan(texts, wanted, sample=3, device="cpu", backend="onnx").costs
+    assert own.computed == {}
+    assert theirs.computed["backend"] == "onnx"
+    assert seen[-2:] == [1, 3]
+    assert theirs.bytes == pytest.approx(own.bytes, rel=0.05)
+    assert theirs.seconds > 0
+
+
+def test_the_command_tells_the_backend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: pip install 'mimetic[speed]'")
+    (tmp_path / "said.csv").write_text("id,text,joy\n" + "".join(f"{i},so it goes,0.{i}\n" for i in range(4)), "utf-8")
+    words = ["plan", str(tmp_path / "said.csv"), "--with", "gte", "--model", str(tiny_text.make_text(tmp_path / "b"))]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--backend", "onnx", "--sample", "2", "--json"])
+    assert ended.value.code == 0
+    ((key, line),) = json.loads(capsys.readouterr().out)["extractors"].items()
+    assert key.startswith("gte+model=")
+    assert line["computed"]["backend"] == "onnx"
+    with pytest.raises(SystemExit):
+        main([*words, "--backend", "onnx", "--sample", "2"])
+    assert "computed by onnx" in capsys.readouterr().out
+
+
+def test_a_backend_that_there_is_not_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    wanted = [feature(f"gte+model={tiny_text.make_text(tmp_path / 'bert')}")]
+    with pytest.raises(UnknownName, match="there is no backend 'tpu'"):
+        plan([Clip(id="a", text="so")], wanted, device="cpu", backend="tpu")

@@ -25,6 +25,9 @@ def plan(
     price: Annotated[float, typer.Option(min=0.0, help="Of an hour of one core, in your money.")] = 0.04,
     seed: Annotated[int, typer.Option(help="Another sample for another seed.")] = 0,
     device: Device = "auto",
+    backend: Annotated[
+        str | None, typer.Option(help="Of models on the CPU: torch, openvino, onnx, or auto: the fastest here.")
+    ] = None,
     accept: Accept = "",
     words: WordsFile = None,
     as_json: AsJson = False,
@@ -39,15 +42,21 @@ def plan(
     dataset = calls.worded(open_datasets(data), words)
     with progress.bars() as bars:
         counter = bars.counter("measuring clips")
-        told = {"sample": sample, "seed": seed}
         made = make_plan(
-            dataset.clips, wanted, device=device, accepted=calls.names_in(accept), progress=counter, **told
+            dataset.clips,
+            wanted,
+            sample=sample,
+            seed=seed,
+            device=device,
+            accepted=calls.names_in(accept),
+            backend=backend,
+            progress=counter,
         )
     _print(made, clips=clips or made.clips, cores=cores or processors(), price=price, as_json=as_json)
 
 
 def _print(made: Plan, *, clips: int, cores: int, price: float, as_json: bool) -> None:
-    from mimetic import console
+    from mimetic import calls, console
 
     costs = [*made.costs, made.total]
     scaled = [cost.scaled(clips, cores=cores, price=price) for cost in costs]
@@ -58,7 +67,8 @@ def _print(made: Plan, *, clips: int, cores: int, price: float, as_json: bool) -
         ]
         *each, total = lines
         told = {"clips": clips, "sample": list(made.sample), "cores": cores, "price": price}
-        extractors = {cost.feature: line for cost, line in zip(made.costs, each, strict=True)}
+        both = zip(made.costs, each, strict=True)
+        extractors = {cost.feature: {**line, "computed": cost.computed} for cost, line in both}
         console.print_json({**told, "extractors": extractors, "total": total})
         return
     rows = [
@@ -75,4 +85,5 @@ def _print(made: Plan, *, clips: int, cores: int, price: float, as_json: bool) -
     ]
     columns = ["extractor", "CPU s a clip", "CPU hours", "95 % interval", "GB", f"hours on {cores} cores", "money"]
     console.print_table(columns, rows, title=f"{clips:,} clips, measured on {len(made.sample)} of {made.clips:,}")
+    console.print_lines(*(calls.computed_by(cost.feature, cost.computed) for cost in made.costs if cost.computed))
     console.print_lines(f"money: at {price:g} an hour of a core; hours: if all cores are busy, and disks keep up")

@@ -59,7 +59,8 @@ def finetune(
 
     What comes out is an extractor (OUT/encoders/NAME), and a finished run on its features. One that was stopped goes on
     where it was; torchrun starts it on several devices, with the same result. Settings beside the recipe's: rate,
-    layer_decay, warmup, frozen, rank (LoRA), at_once, inner, z_scored, recompute, precision, layer_drop, time_mask.
+    layer_decay, warmup, frozen, rank (LoRA), at_once, inner, z_scored, recompute, precision, layer_drop, time_mask,
+    feature_mask.
     """
     from mimetic import calls, progress
     from mimetic.datasets import open_dataset

@@ -10,7 +10,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from mimetic.batches import Ragged, load_tracks
 from mimetic.devices import choose_device
@@ -22,6 +21,7 @@ from mimetic.finetuning.live import Live
 from mimetic.finetuning.loop import Tuner
 from mimetic.finetuning.prepared import Prepared, prepare, sources_of
 from mimetic.finetuning.settings import Tuning
+from mimetic.finetuning.settling import settle, start_at
 from mimetic.models import TrainableModel
 from mimetic.network import Branch, Network
 from mimetic.records import BadData, Dataset, Json
@@ -134,23 +134,9 @@ def inputs_of(bench: Bench, wanted: Feature, progress: Progress) -> Prepared:
 def _live(bench: Bench, number: int, wanted: Feature, prepared: Prepared) -> Live:
     extractor = wanted.make()
     model = cast("TrainableModel", extractor.load(str(bench.device)))
-    _settle(model.network, bench.tuning)
+    settle(model.network, bench.tuning)
     seconds = bench.tuning.recipe.parts[number].seconds
     return Live(wanted, model, prepared, seconds=seconds, budget=int(extractor.budget))
-
-
-def _settle(network: nn.Module, tuning: Tuning) -> None:
-    """Make what a network does of itself while it learns what the tuning says."""
-    config: Any = network.config
-    for name, value in (("layerdrop", tuning.layer_drop), ("mask_time_prob", tuning.time_mask)):
-        if hasattr(config, name):
-            setattr(config, name, value)
-    if hasattr(config, "apply_spec_augment"):
-        config.apply_spec_augment = tuning.time_mask > 0
-    if tuning.recompute:
-        told: Any = network
-        enable = getattr(told, "activation_checkpointing_enable", None) or told.gradient_checkpointing_enable
-        enable({"use_reentrant": False})
 
 
 def make_tuner(bench: Bench, lives: Mapping[int, Live]) -> tuple[Tuner, Callable[[], None]]:
@@ -165,6 +151,8 @@ def make_tuner(bench: Bench, lives: Mapping[int, Live]) -> tuple[Tuner, Callable
     cached = _cached(bench)
     dims = [wanted.dim for _, wanted, _ in bench.parts]
     network = Network(recipe, dims, len(dataset.targets))
+    if bench.tuning.z_scored:
+        start_at(network.fusion, dataset.labels[learn])
     for number, tracks in enumerate(cached):
         branch = network.branches[number]
         assert isinstance(branch, Branch)

@@ -13,6 +13,10 @@ from mimetic.records import MissingExtra, UsageError
 ATTENTION = ("query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "qkv_proj", "Wqkv", "q", "v", "q_w", "v_w")
 """What the families call the layers that LoRA goes beside."""
 
+FORWARD = ("intermediate_dense", "output_dense")
+UNCALLED = ("wavlm",)
+"""Families whose attention reads its layers' weights and never calls them: LoRA goes beside the layers behind it."""
+
 
 def layers_of(network: nn.Module) -> tuple[str, int]:
     """Give the name of the list of a network's layers, and how many there are: the longest list of like modules."""
@@ -57,7 +61,7 @@ def groups(network: nn.Module, tuning: Tuning, decay: float) -> Iterator[dict[st
 
 
 def add_lora(network: nn.Module, rank: int) -> Any:
-    """Put LoRA's matrices beside the attention's layers; nothing else of the network learns then.
+    """Put LoRA's matrices beside the attention's layers, or those behind it; nothing else of the network learns then.
 
     ``merge_and_unload`` of what is given puts them into the weights.
     """
@@ -66,7 +70,8 @@ def add_lora(network: nn.Module, rank: int) -> Any:
     except ImportError:
         raise MissingExtra("LoRA (rank)", "lora") from None
     names = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
-    beside = sorted(names & set(ATTENTION))
+    told: Any = network
+    beside = sorted(names & set(FORWARD if told.config.model_type in UNCALLED else ATTENTION))
     if not beside:
         raise UsageError(f"a {type(network).__name__} has no attention that LoRA knows", remedy="Set rank to 0.")
     config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=beside)

@@ -15,9 +15,13 @@ from mimetic.records import Json, UsageError, find
 
 PRECISIONS = ("fp32", "bf16")
 
+_SHARES = ("layer_decay", "inner", "layer_drop", "time_mask", "feature_mask")
+_NUMBERS = ("rate", "warmup", *_SHARES)
+_COUNTS = ("frozen", "rank")
+
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("rate", "layer_decay", "warmup", "inner", "layer_drop", "time_mask"), (int, float)),
-    **dict.fromkeys(("frozen", "rank", "at_once"), int),
+    **dict.fromkeys(_NUMBERS, (int, float)),
+    **dict.fromkeys((*_COUNTS, "at_once"), int),
     **dict.fromkeys(("z_scored", "recompute"), bool),
 }
 
@@ -50,12 +54,13 @@ class Tuning:
     inner
         share of the training clips that tell when to stop; they are not learned from.
     z_scored
-        whether the loss sees each target at mean 0 and deviation 1.
+        whether the loss sees each target at mean 0 and deviation 1, and the head begins there.
     recompute
         whether activations are computed again on the way back: less memory, a third more time.
-    layer_drop, time_mask
-        shares of layers left out, and of time masked, in speech models while they learn. (``transformers`` does both
-        on its own wherever a checkpoint's configuration says so.)
+    layer_drop, time_mask, feature_mask
+        shares of layers left out (LayerDrop), and of time and of columns masked (SpecAugment; at most so much, in spans
+        of the checkpoint's length), in speech models while they learn. (``transformers`` does all of it on its own
+        wherever a checkpoint's configuration says so.)
     """
 
     recipe: Recipe
@@ -72,15 +77,16 @@ class Tuning:
     precision: str = "fp32"
     layer_drop: float = 0.0
     time_mask: float = 0.0
+    feature_mask: float = 0.0
 
     def __post_init__(self) -> None:
         for name, kind in _KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 raise UsageError(f"{name} is {getattr(self, name)!r}", remedy="See `mimetic finetune --help`.")
-        for name in ("rate", "layer_decay", "warmup", "frozen", "rank", "inner", "layer_drop", "time_mask"):
+        for name in (*_NUMBERS, *_COUNTS):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} is {getattr(self, name)!r}", remedy="It has to be a number, 0 or more.")
-        for name in ("layer_decay", "inner", "layer_drop", "time_mask"):
+        for name in _SHARES:
             if getattr(self, name) > 1:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", remedy="It is a share, 0 to 1.")
         if self.at_once < 1:
