@@ -100,9 +100,10 @@ def test_values_are_proven_once_and_proven_again_when_the_file_changes(
 
 
 def test_shards_of_before_the_index_are_read_and_checked(shard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mimetic import soundness, store
+    from mimetic import soundness
+    from mimetic.store import writing
 
-    monkeypatch.setattr(store, "checksums", lambda batch: {"checksum": soundness._whole(batch)})
+    monkeypatch.setattr(writing, "checksums", lambda batch: {"checksum": soundness._whole(batch)})
     path = write_shard(shard.parent.parent / "old", 0, IDENTITY, rows(), "float32")
     assert served(path) == served(shard)
     whole = path.read_bytes()

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import mimetic.spools
-import mimetic.store
 from mimetic.records import Track
 from mimetic.spools import NotFinite, Pooling, Spool, joined, pool
 from mimetic.store import Row, Store, write_shard
@@ -111,7 +110,7 @@ def test_a_long_track_spans_record_batches_and_comes_back_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mimetic.spools, "HELD", 64)
-    monkeypatch.setattr(mimetic.store, "BATCH", 128)
+    monkeypatch.setattr("mimetic.store.writing.BATCH", 128)
     long, short = rows(100), rows(3, seed=1)
     spool = Spool(4, 10.0, "float32")
     spool.append(long)

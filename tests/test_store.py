@@ -111,7 +111,7 @@ def test_nothing_half_written_is_left_behind(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_record_batch_ends_before_it_would_hold_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mimetic.store.BATCH", 4 * 3 * 4)  # four rows of three float32
+    monkeypatch.setattr("mimetic.store.writing.BATCH", 4 * 3 * 4)  # four rows of three float32
     sizes = {"a": 2, "b": 2, "c": 1, "d": 0, "e": 3, "f": 9}
     given = [
         Row(clip=clip, source="s", track=track(rows) if rows else None, reason=None) for clip, rows in sizes.items()
@@ -151,7 +151,7 @@ def test_a_shard_of_another_format_is_named_and_so_is_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("mimetic.store.FORMAT", 99)
+        patched.setattr("mimetic.store.writing.FORMAT", 99)
         path = write_shard(tmp_path / "x", 0, identity(), rows(), "float32")
     with pytest.raises(StoreError, match=rf"{path.name} has format 99, this version reads 2. Delete it and run"):
         Store(tmp_path)["x"]

@@ -37,7 +37,13 @@ sys.path.insert(0, str(ROOT / "src"))
 MODULES = {
     "mimetic.scores": ("scores",),
     "mimetic.batches": ("batches", "encoders"),
+    "mimetic.batches.buckets": ("batches", "encoders"),
+    "mimetic.batches.ragged": ("batches", "encoders"),
+    "mimetic.batches.ready": ("batches", "encoders"),
     "mimetic.store": ("store", "soundness"),
+    "mimetic.store.files": ("store", "soundness"),
+    "mimetic.store.shards": ("store", "soundness"),
+    "mimetic.store.writing": ("store", "soundness"),
     "mimetic.evidence.agreement": ("agreement",),
     "mimetic.evidence.disturbances": ("stress",),
     "mimetic.evidence.intervals": ("intervals",),
@@ -56,7 +62,7 @@ EQUIVALENT = {
     "mimetic.scores:52: 1.0 -> 2.0": "where it stands, the result is not defined and thrown away",
     "mimetic.scores:78: 1.0 -> 2.0": "where it stands, the result is not defined and thrown away",
     "mimetic.scores:133: 1.0 -> 2.0": "its logarithm is taken times 0",
-    "mimetic.batches:89: np.array([0 if v is None else len(v) for v in values], dtype=np.int64) -> "
+    "mimetic.batches.ragged:85: np.array([0 if v is None else len(v) for v in values], dtype=np.int64) -> "
     "np.array([0 if v is None else len(v) for v in values])": "whole numbers are int64 wherever this runs",
     "mimetic.evidence.agreement:229: 1.0 -> 2.0": "it divides 0",
     "mimetic.evidence.intervals:299: -1 -> 1": "the last of two axes is axis 1",
@@ -199,7 +205,8 @@ def mutated(tree: ast.Module, mutant: Mutant) -> ast.Module:
 
 
 def _path(module: str) -> Path:
-    return ROOT / "src" / Path(*module.split(".")).with_suffix(".py")
+    path = ROOT / "src" / Path(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _tree(module: str) -> ast.Module:
@@ -334,12 +341,12 @@ def _known(module: str, mutant: Mutant) -> str | None:
 
 
 def sampled(modules: Sequence[str], size: int, seed: int) -> dict[str, list[Mutant]]:
-    """Draw so many faults of all there are, from each module in proportion, eight at least."""
+    """Draw so many faults of all there are, from each module in proportion, four at least."""
     every = {module: mutants(_tree(module)) for module in modules}
     total = sum(map(len, every.values()))
     drawn = {}
     for module, known in every.items():
-        share = min(len(known), max(8, round(size * len(known) / total)))
+        share = min(len(known), max(4, round(size * len(known) / total)))
         drawn[module] = sorted(random.Random(f"{seed}:{module}").sample(known, share))
     return drawn
 

@@ -7,23 +7,20 @@ that was killed ends with the same bytes as one that was not. A clip's trouble i
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from mimetic.computed import read_computed
 from mimetic.engines import work
+from mimetic.extraction.fingerprints import source_of as source_of
+from mimetic.extraction.summaries import Summary as Summary
 from mimetic.features import Feature
 from mimetic.licences import check_licences
-from mimetic.media import fingerprint
-from mimetic.records import Clip, ClipError, Json, UsageError
+from mimetic.records import Clip, Json, UsageError
 from mimetic.shards import Means, Task
 from mimetic.stocktaking import mend
 from mimetic.store import Shard, Store, StoredFeature, digest, write_atomically
 from mimetic.tuned import NAME as TUNED
-from mimetic.words import find_words
 
 SHARD = 32
 """Clips in a unit of work: what a kill can cost."""
@@ -36,77 +33,6 @@ ELSEWHERE = ""
 
 LIMIT = 900.0
 """Processor seconds that one clip may take before it is given up."""
-
-
-@dataclass(slots=True)
-class Summary:
-    """What an extraction did for one feature.
-
-    ``failures`` are ``(clip, reason)`` over all its clips, ``damaged`` says which shards were damaged and made again,
-    ``seconds`` are of processor time; of them ``decoding`` is the feature's share of what all had in common,
-    ``computing`` its model's. ``computed`` tells by which backend, and how far from float32, if by another than torch
-    or in less.
-    """
-
-    clips: int = 0
-    frames: int = 0
-    seconds: float = 0.0
-    decoding: float = 0.0
-    computing: float = 0.0
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
-    computed: Json = field(default_factory=dict)
-
-    def spend(self, seconds: float, decoding: float, computing: float) -> None:
-        """Count what a shard took."""
-        self.seconds += seconds
-        self.decoding += decoding
-        self.computing += computing
-
-    def as_json(self) -> Json:
-        """Give the summary as ``--json`` prints it."""
-        failures = [{"clip": clip, "reason": reason} for clip, reason in self.failures]
-        return {
-            "clips": self.clips,
-            "frames": self.frames,
-            "seconds": round(self.seconds, 3),
-            "decoding": round(self.decoding, 3),
-            "computing": round(self.computing, 3),
-            "failures": failures,
-            "damaged": self.damaged,
-            "computed": self.computed,
-        }
-
-
-def source_of(clip: Clip, view: str, view_options: Mapping[str, object]) -> str:
-    """Give the fingerprint of what a view of the clip is made from: its file, its words or its given faces."""
-    if view == "words":
-        return _hash(clip.text) if clip.text is not None else _fingerprint(find_words(clip))
-    if view == "faces" and view_options.get("detector") == "given":
-        return _crops(clip.faces)
-    return _fingerprint(clip.path)
-
-
-def _crops(folder: Path | None) -> str:
-    """Cover every crop's name and size, and the bytes of the first, the middle and the last.
-
-    To read them all would take minutes of every start; other crops of the same sizes in between go unseen.
-    """
-    crops = sorted(crop for crop in folder.iterdir() if crop.is_file()) if folder and folder.is_dir() else []
-    read = dict.fromkeys((crops[0], crops[len(crops) // 2], crops[-1])) if crops else {}
-    names = [f"{crop.name} {crop.stat().st_size}" for crop in crops]
-    return _hash("\n".join([*names, *(_fingerprint(crop) for crop in read)]))
-
-
-def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _fingerprint(path: Path | None) -> str:
-    try:
-        return fingerprint(path) if path is not None else "absent"
-    except ClipError:
-        return "absent"
 
 
 def extract(
@@ -126,6 +52,7 @@ def extract(
 ) -> dict[str, Summary]:
     """Bring every feature of every clip into the store, and say what fell short.
 
+    >>> from pathlib import Path
     >>> from mimetic.features import features
     >>> done = extract([Clip(id="a", path=Path("clip.mp4"))], features(["logmel"]), Store("elsewhere"), workers=0)
     >>> done["logmel"].clips, done["logmel"].failures

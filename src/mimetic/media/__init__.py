@@ -11,24 +11,34 @@ counted from its own first sample: neither a late start nor a gap in it is fille
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition
+from av.stream import Discard
 from av.video.stream import VideoStream
 
+from mimetic.media.opening import find_stream, fingerprint, open_container, words_of
 from mimetic.pieces import SHORTEST, Clock, Item, Mono, Pictures, seconds
-from mimetic.records import ClipError, Frames, UsageError
+from mimetic.records import Frames, UsageError
+
+__all__ = [
+    "LONGEST",
+    "MEDIA_SUFFIXES",
+    "PATIENCE",
+    "PIXELS",
+    "Media",
+    "find_stream",
+    "fingerprint",
+    "open_container",
+    "words_of",
+]
 
 # fmt: off
 MEDIA_SUFFIXES = frozenset({
@@ -42,38 +52,11 @@ MEDIA_SUFFIXES = frozenset({
 PATIENCE = 200
 """Bad packets in a row after which a stream is given up."""
 
-PLAYLISTS = frozenset({"hls", "applehttp", "concat", "dash", "imf"})
-"""FFmpeg's formats that name other files: whoever sends one could have any file of this machine read."""
-
 PIXELS = 1 << 28
 """Pixels of the largest picture that is decoded: 16,384 by 16,384, twice what any camera takes."""
 
 LONGEST = 6 * 3600.0
 """Seconds of a stream after which the rest is left: a file of a few kilobytes can claim years."""
-
-EDGE = 64 << 10
-"""Bytes at either end of a file that its fingerprint covers."""
-
-S = TypeVar("S", VideoStream, AudioStream)
-
-
-def fingerprint(path: Path) -> str:
-    """Give a cheap identity of a file's content: what is in it, not what it is called.
-
-    The hexadecimal BLAKE2b digest (16 bytes) of the size in bytes as a decimal number, the first 64 KiB and the
-    last 64 KiB; in a file shorter than both, they overlap. A change in the middle that keeps the size goes unseen.
-    """
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-            for start in (0, max(0, size - EDGE)):
-                file.seek(start)
-                digest.update(file.read(EDGE))
-    except OSError as error:
-        raise ClipError(f"cannot be read: {words_of(error)}") from error
-    return digest.hexdigest()
-
 
 # ------------------------------------------------------------------------------------------- the file
 
@@ -205,41 +188,6 @@ class Media:
         claimed = seconds(track.stream.duration, track.stream.time_base) or self.duration or 0.0
         if track.sink.seconds < 0.9 * claimed - 0.5:
             self.warnings.append(f"{track.noun} ends after {track.sink.seconds:.1f} s of {claimed:.1f} s claimed")
-
-
-def open_container(path: Path) -> InputContainer:
-    """Open a file for reading, and nothing but a file; ``ClipError`` says in words why not."""
-    # "file:", since a colon in a name is no protocol; the whitelist, since a playlist must not reach the network.
-    options = {"protocol_whitelist": "file", "pattern_type": "none"}
-    try:
-        if not path.is_file():  # a pipe would block
-            raise ClipError("not a file" if path.exists() else "no such file")
-        if not path.stat().st_size:
-            raise ClipError("the file is empty")
-        container = av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace")
-    except (av.FFmpegError, OSError) as error:
-        raise ClipError(f"cannot be opened: {words_of(error)}") from error
-    if PLAYLISTS.isdisjoint(container.format.name.split(",")):
-        return container
-    container.close()
-    raise ClipError("a playlist: it names other files, and is none")
-
-
-def find_stream(container: InputContainer, kind: type[S]) -> S | None:
-    """Give the stream that FFmpeg holds for the best of its kind, cover art apart."""
-    best = container.streams.best("video" if kind is VideoStream else "audio")
-    streams = [
-        stream
-        for stream in container.streams
-        if isinstance(stream, kind) and not stream.disposition & Disposition.attached_pic
-    ]
-    return next((stream for stream in streams if stream is best), streams[0] if streams else None)
-
-
-def words_of(error: Exception) -> str:
-    """Give the system's or FFmpeg's words for an error."""
-    words = str(getattr(error, "strerror", None) or error)
-    return words[:1].lower() + words[1:]
 
 
 # ------------------------------------------------------------------------------------------- a stream

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,9 +28,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -39,6 +36,8 @@ from mimetic.features import Feature, feature, features
 from mimetic.network import Network
 from mimetic.recipes import Recipe, as_json, from_json
 from mimetic.records import BadRun, Json
+from mimetic.runs.outcomes import Outcome as Outcome
+from mimetic.runs.outcomes import read_outcome, write_outcome
 from mimetic.splits import ALL
 from mimetic.store import whole
 
@@ -47,38 +46,6 @@ _ALWAYS = ("recipe", "signature", "system", "seed", "targets", "features", "data
 CONFIG, WEIGHTS, HISTORY, SCORES = "config.json", "model.safetensors", "history.jsonl", "scores.arrow"
 MEMBERS = "members.json"
 NETWORK, STACK = "network", "stack"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Outcome:
-    """What a run says of every clip of its data set.
-
-    ``parts`` is ``(clip,)``: train, valid, test or rest; ``true`` and ``predicted`` ``(clip, target)`` float64, NaN
-    where there is no label; ``presence`` ``(clip, modality)`` bool.
-    """
-
-    clips: tuple[str, ...]
-    parts: tuple[str, ...]
-    true: NDArray[np.float64]
-    predicted: NDArray[np.float64]
-    presence: NDArray[np.bool_]
-
-    def part(self, name: str) -> Outcome:
-        """Give the clips of one part."""
-        return self._of([i for i, part in enumerate(self.parts) if part == name])
-
-    def without(self, clips: Collection[str]) -> Outcome:
-        """Give all clips but some."""
-        return self._of([i for i, clip in enumerate(self.clips) if clip not in clips])
-
-    def _of(self, rows: Sequence[int]) -> Outcome:
-        return Outcome(
-            clips=tuple(self.clips[i] for i in rows),
-            parts=tuple(self.parts[i] for i in rows),
-            true=self.true[list(rows)],
-            predicted=self.predicted[list(rows)],
-            presence=self.presence[list(rows)],
-        )
 
 
 class Run:
@@ -172,16 +139,8 @@ class Run:
     @cached_property
     def outcome(self) -> Outcome:
         """What it says of every clip of its data set."""
-        with self.whole(SCORES) as path, pa.OSFile(str(path)) as file:
-            table = pa.ipc.open_file(file).read_all()
-            table.validate(full=True)  # what a made-up offset points to is not ours to read
-            return Outcome(
-                clips=tuple(table["clip"].to_pylist()),
-                parts=tuple(table["part"].to_pylist()),
-                true=_matrix(table["true"]),
-                predicted=_matrix(table["predicted"]),
-                presence=_matrix(table["presence"]).astype(bool),
-            )
+        with self.whole(SCORES) as path:
+            return read_outcome(path)
 
     def network(self) -> Network:
         """Build the network and load its weights; ready to score, without dropout.
@@ -279,7 +238,7 @@ def write_run(
         if members:
             (beside / MEMBERS).write_text(json.dumps(members, ensure_ascii=False) + "\n", "utf-8")
         (beside / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in history), "utf-8")
-        _write_outcome(beside / SCORES, outcome)
+        write_outcome(beside / SCORES, outcome)
         for file in beside.iterdir():
             _flush(file)
         beside.rename(path)
@@ -294,7 +253,7 @@ def write_run(
 def rewrite_outcome(run: Run, outcome: Outcome) -> None:
     """Put another outcome in a run's place: that of fewer clips, when some are to be forgotten."""
     with whole(run.path / SCORES) as beside:
-        _write_outcome(beside, outcome)
+        write_outcome(beside, outcome)
     run.__dict__.pop("outcome", None)  # what was read before
 
 
@@ -305,32 +264,6 @@ def _versions() -> dict[str, str]:
 def _flush(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def _write_outcome(path: Path, outcome: Outcome) -> None:
-    table = pa.table(
-        {
-            "clip": pa.array(outcome.clips, pa.string()),
-            "part": pa.array(outcome.parts, pa.string()),
-            "true": _fixed(outcome.true),
-            "predicted": _fixed(outcome.predicted),
-            "presence": _fixed(outcome.presence.astype(np.uint8)),
-        }
-    )
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
-
-
-def _fixed(matrix: NDArray[Any]) -> pa.FixedSizeListArray:
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(matrix).reshape(-1)), matrix.shape[1])
-
-
-def _matrix(column: pa.ChunkedArray) -> NDArray[Any]:
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0)
-    flat: NDArray[Any] = array.flatten().to_numpy()
-    return flat.reshape(len(column), array.type.list_size)
 
 
 def runs_of(paths: Sequence[Path]) -> list[Run]:
