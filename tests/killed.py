@@ -22,6 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 CALLS = ("fsync", "replace", "rename", "unlink")
 """What is counted: ``os``'s own; pathlib goes through them."""
@@ -83,12 +84,25 @@ def merge_job(folder: Path) -> None:
     merge([Store(folder.parent / "store")], Store(folder / "store"))
 
 
+def finetune_job(folder: Path) -> None:
+    from mimetic.features import feature
+    from mimetic.finetuning import Tuning, alone, finetune
+    from mimetic.recipes import Fit
+    from mimetic.store import Store
+
+    key = feature(f"minilm+model={folder.parent / 'encoder'}").key
+    recipe = alone(key, fit=Fit(epochs=2, clips=4, rate=1e-2))
+    tuning = Tuning(recipe=recipe, live=(key,), rate=1e-3, inner=0.0)
+    finetune(dataset_of(folder), tuning, Store(folder / "store"), folder / "runs", workers=0)
+
+
 JOBS: dict[str, Callable[[Path], None]] = {
     "extract": extract_job,
     "import": import_job,
     "train": train_job,
     "refit": refit_job,
     "merge": merge_job,
+    "finetune": finetune_job,
 }
 
 
@@ -111,13 +125,20 @@ def count_calls(point: int, told: list[int]) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Give all that can be seen in a folder; what a killed job half wrote has a hidden name."""
+    """Give all that can be seen in a folder; what a killed job half wrote has a hidden name.
+
+    A feature of a tuned encoder is named by where that lies: the folder's own place is left out of names and files.
+    """
+    places = [(place, place.encode()) for place in (str(folder), quote(str(folder), safe=""))]
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix in KEPT)
-    return {
+    seen = {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(files)
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
+    for name, place in places:
+        seen = {path.replace(name, "."): content.replace(place, b".") for path, content in seen.items()}
+    return seen
 
 
 def in_child(job: str, folder: Path, point: int) -> tuple[int, int]:
@@ -204,8 +225,10 @@ def prepare(place: Path) -> None:
     import numpy as np
 
     from clips import write_layout
+    from tiny_text import make_text
 
     write_layout(place / "data")
+    make_text(place / "encoder")
     (place / "theirs").mkdir()
     for number in range(10):
         np.save(place / "theirs" / f"{number:05d}.npy", np.full((4, 3), number, np.float32))
