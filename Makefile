@@ -7,7 +7,7 @@ OUT ?= mimetic-demo
 QUICK := "not slow and not browser"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check coverage mutation audit fuzz crash bench docs format release constraints clean
+.PHONY: help demo test test-all check coverage mutation guards audit fuzz crash bench docs format release constraints clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ coverage: .venv/dev  ## which lines the tests of `make test` reach (under half a
 
 mutation: .venv/dev  ## small faults in scores, batches, store and evidence: which the tests notice (ten minutes)
 	$(BIN)/python tools/mutation.py
+
+guards: .venv/dev  ## takes each guard of a promise out, in a copy, and sees its test fail (ten minutes)
+	$(BIN)/python tools/guards.py --out results/guards.md
 
 audit: .venv/dev  ## known vulnerabilities of what is installed (needs a network)
 	$(PIP) pip-audit
