@@ -23,7 +23,7 @@ from mimetic.converting import Order, convert, distance
 from mimetic.extraction import extract
 from mimetic.features import feature, features
 from mimetic.models import Inputs
-from mimetic.records import Clip, MissingExtra, UnknownName, UsageError
+from mimetic.records import Clip, MissingExtra, StoreError, UnknownName, UsageError
 from mimetic.stocktaking import merge
 from mimetic.store import Store
 from tiny_speech import make_speech
@@ -215,6 +215,20 @@ def test_in_int8_a_store_keeps_its_network(texts: str, tmp_path: Path) -> None:
     extract(spoken(64), wanted, store, workers=0)
     assert network.stat().st_mtime_ns == stamp
     assert read_computed(store, key) == told
+    (weights,) = network.parent.glob("*.bin")
+    weights.write_bytes(bytes([weights.read_bytes()[0] ^ 1]) + weights.read_bytes()[1:])
+    with pytest.raises(StoreError, match="not as it was written"):
+        extract(spoken(70), wanted, store, workers=0)
+
+
+@pytest.mark.parametrize("content", ['{"backend": ', "[]", "[" * 100_000])
+def test_a_record_that_is_none_is_refused(content: str, texts: str, tmp_path: Path) -> None:
+    (wanted,) = features([texts])
+    store = Store(tmp_path)
+    store.folder(wanted.key).mkdir()
+    (store.folder(wanted.key) / RECORD).write_text(content)
+    with pytest.raises(StoreError, match=r"computed\.json"):
+        extract(spoken(3), [wanted], store, workers=0, backend="openvino")
 
 
 @needs_speed

@@ -10,6 +10,7 @@ A feature that torch computes in float32 has no such record.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,9 +24,9 @@ from mimetic.devices import choose_device
 from mimetic.features import Feature
 from mimetic.models import ModelEntry
 from mimetic.parallel import Lost, unordered
-from mimetic.records import Clip, Json, MimeticError, UsageError
+from mimetic.records import Clip, Json, MimeticError, StoreError, UsageError
 from mimetic.shards import Means
-from mimetic.store import Store, write_atomically
+from mimetic.store import Store, digest, write_atomically
 
 PASSING = ".converted"
 """The beginning of the name of a folder in the store with networks that one extraction has converted."""
@@ -35,10 +36,24 @@ FEW = 32
 
 
 def read_computed(store: Store, key: str) -> Json:
-    """Read how a feature's rows were computed; empty where torch did, in float32."""
+    """Read how a feature's rows were computed; empty where torch did, in float32.
+
+    Raises
+    ------
+    StoreError
+        if the record cannot be read.
+    """
     path = store.folder(key) / RECORD
-    told: Json = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    try:
+        told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"{path} cannot be read ({error})", remedy=AGAIN.format(path.parent)) from None
+    if not isinstance(told, dict):
+        raise StoreError(f"{path} is no record of who computed", remedy=AGAIN.format(path.parent))
     return told
+
+
+AGAIN = "Remove {} and extract it again."
 
 
 @contextmanager
@@ -74,7 +89,8 @@ def ready(
         order = Order(features=fresh, backends=backends, places=places, clips=tuple(clips))
         made = _apart(order, means.workers) if fresh else {}
         for key, each in made.items():
-            write_atomically(store.folder(key) / RECORD, (json.dumps(each.told, indent=1) + "\n").encode())
+            told = {**each.told, **({NETWORK: _digest(places[key])} if _is_kept(places[key]) else {})}
+            write_atomically(store.folder(key) / RECORD, (json.dumps(told, indent=1) + "\n").encode())
         yield {**known, **{key: each.converted for key, each in made.items()}}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -105,9 +121,34 @@ def _place(feature: Feature, store: Store, folder: Path) -> Path:
     return folder / store.folder(feature.key).name
 
 
+NETWORK = "network"
+"""What a record calls the digest of a network that is kept beside it."""
+
+
 def _is_made(feature: Feature, store: Store, place: Path) -> bool:
-    """Tell whether the network in int8 is there: its ranges are measured once."""
-    return precision_of(feature) == INT8 and place.is_dir() and (store.folder(feature.key) / RECORD).is_file()
+    """Tell whether the network in int8 is there: its ranges are measured once.
+
+    Raises
+    ------
+    StoreError
+        if it is not the one that the rows were computed with.
+    """
+    told = read_computed(store, feature.key)
+    if precision_of(feature) != INT8 or not place.is_dir() or not told:
+        return False
+    if told.get(NETWORK, _digest(place)) != _digest(place):
+        raise StoreError(f"the network in {place} is not as it was written", remedy=AGAIN.format(place.parent))
+    return True
+
+
+def _is_kept(place: Path) -> bool:
+    return place.name == INT8 and place.is_dir()
+
+
+def _digest(folder: Path) -> str:
+    """Cover the names and contents of a folder's files."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return digest([[path.name, hashlib.blake2b(path.read_bytes()).hexdigest()] for path in files], size=16)
 
 
 def _is_news(feature: Feature, store: Store) -> bool:
