@@ -12,7 +12,7 @@ QUICK := "not slow and not browser"
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: .venv/core  ## the whole system on video files it makes itself, into $(OUT)/ (about six minutes)
+demo: .venv/core  ## the whole system on video files it makes itself, into $(OUT)/ (about five minutes)
 	$(BIN)/mimetic demo --out $(OUT)
 
 test: .venv/dev  ## the tests, without the slow ones (under ten minutes)

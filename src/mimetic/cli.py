@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -25,6 +25,12 @@ app = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
 )
+
+
+def first_sentence(command: Callable[..., object]) -> str:
+    """Give the line that the list of commands has for one: whole, since typer would cut it where the screen ends."""
+    return " ".join((command.__doc__ or "").split()).partition(". ")[0].removesuffix(".") + "."
+
 
 for command in (
     using.demo,
@@ -54,9 +60,9 @@ for command in (
     keeping.forget,
     serving.serve,
 ):
-    app.command(command.__name__.rstrip("_"))(command)
+    app.command(command.__name__.rstrip("_"), short_help=first_sentence(command))(command)
 app.add_typer(keeping.store, name="store")
-app.add_typer(benching.bench, name="bench")
+app.add_typer(benching.bench, name="bench", short_help=first_sentence(benching.benches))
 
 
 # ------------------------------------------------------------------------------------------------ main

@@ -77,7 +77,8 @@ def init(
     rows += [("target", name, "a column of numbers") for name in found.targets]
     rows += [("", name, why) for name, why in found.left.items()]
     console.print_table(["taken for", "column", "why"], rows, title=f"{path}: {len(dataset.clips):,} clips")
-    console.print_lines(f"next  mimetic audit {folder}; mimetic train {folder} auto")
+    cut = " --set split=1/5:group" if "group" in found.columns and "part" not in found.columns else ""
+    console.print_lines(f"next  mimetic audit {folder}; mimetic train {folder} auto{cut}")
 
 
 def extract(

@@ -71,8 +71,7 @@ class Run:
             if found == FORMAT and (lacking := [name for name in _ALWAYS if name not in self.config]):
                 raise KeyError(lacking[0])
         except OSError:
-            remedy = "Give a folder that `mimetic train` made; it has a config.json."
-            raise BadRun(f"{self.path} is no run", remedy=remedy) from None
+            raise BadRun(f"{self.path} is no run", remedy=_where_runs_are(self.path)) from None
         except (ValueError, KeyError, TypeError, RecursionError):
             told = f"{self.path / CONFIG} is damaged, or no run's"
             raise BadRun(told, remedy="Give a folder that `mimetic train` made, or train it again.") from None
@@ -182,6 +181,19 @@ class Run:
             raise BadRun(f"{self.path / name} is missing or damaged ({told})", remedy=remedy) from None
 
 
+def _where_runs_are(folder: Path) -> str:
+    """Name a run below a folder that is none: somebody gave one level too few, or two."""
+    below = min(_below(folder), default=None)
+    if below is not None:
+        return f"It holds runs; give one of them, such as {below.parent}."
+    return "Give a folder that `mimetic train` made; it has a config.json."
+
+
+def _below(folder: Path) -> list[Path]:
+    """Give the configurations of the runs in a system's folder, or in a folder of systems."""
+    return [*folder.glob(f"seed-*/{CONFIG}"), *folder.glob(f"*/seed-*/{CONFIG}")]
+
+
 def load(path: Path | str) -> Run:
     """Open a finished run's folder.
 
@@ -270,6 +282,6 @@ def runs_of(paths: Sequence[Path]) -> list[Run]:
     """Open several runs; a system's folder stands for its seeds, and a folder of systems for all of theirs."""
     found: list[Run] = []
     for path in paths:
-        below = [] if (path / CONFIG).is_file() else [*path.glob(f"seed-*/{CONFIG}"), *path.glob(f"*/seed-*/{CONFIG}")]
+        below = [] if (path / CONFIG).is_file() else _below(path)
         found += [Run(config.parent) for config in sorted(below)] or [Run(path)]
     return found
