@@ -152,9 +152,11 @@ def print_evaluation(evaluation: Evaluation) -> None:
 def remarks(evaluation: Evaluation) -> list[str]:
     """Say what has to be said below a system's scores."""
     told = [f"{name} has no score: {reason}" for name, reason in evaluation.undefined.items()]
+    if told:
+        told.append("so the mean has none: take a split whose clips differ there, or leave the target out")
     drawn = " and ".join(f"{count:,} groups by {name}" for name, count in evaluation.groups.items()) or "clips"
     told.append(f"intervals: bootstrap over {drawn}")
-    if len(evaluation.by_seed) > 1:
+    if len(evaluation.by_seed) > 1 and not math.isnan(evaluation.seed_spread):
         seeds = " ".join(map(figure, evaluation.by_seed))
         told.append(f"seeds, not in the interval: {seeds}; standard deviation {figure(evaluation.seed_spread)}")
     if any(score.limit for score in evaluation.targets.values()):
@@ -167,6 +169,9 @@ def print_comparison(ranking: Ranking) -> None:
     """Print what came of two systems: the first minus the second."""
     (contest,) = ranking.contests
     comparison = contest.comparison
+    if math.isnan(comparison.difference):
+        print_lines("no mean Pearson, and so no difference: `mimetic evaluate` says which target has no score, and why")
+        return
     print_lines(
         f"{ranking.reference} minus {contest.name}, mean Pearson: {figure(comparison.difference, sign=True)}"
         f" ({between(comparison, sign=True)})",
