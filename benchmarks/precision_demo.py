@@ -52,7 +52,7 @@ def recipe_of(precision: str, speech: Path, faces: Path) -> Recipe:
     light = RECIPES["light"]
     names = (f"minilm{told}", f"wav2vec2+model={speech}{told}", f"dinov2-face+model={faces}{told}")
     wanted = features(names)
-    by_modality = {feature.modality: feature.key for feature in wanted}
+    by_modality = {feature.entry.modality: feature.key for feature in wanted}
     parts = [replace(part, feature=by_modality[part.modality]) for part in light.parts if part.modality in by_modality]
     return replace(light, name=f"light-{precision}", parts=tuple(parts), parameters={}, published={})
 
@@ -75,7 +75,7 @@ def main(
         runs = folder / f"runs-{backend}"
         systems.append([train(dataset, recipe, store, runs, seed=seed) for seed in SEEDS])
         apart = compare_runs(systems[-1], systems[0])
-        told = {feature.modality: read_computed(store, feature.key).get("distance") for feature in wanted}
+        told = {feature.entry.modality: read_computed(store, feature.key).get("distance") for feature in wanted}
         score = evaluate(systems[-1]).mean_pearson.value
         lines.append(
             {"precision": precision, "backend": backend, "score": score, "apart": apart.as_json(), "distances": told}

@@ -55,9 +55,8 @@ Json = dict[str, Any]
 def base(folder: Path) -> Recipe:
     """Give ``light`` on networks of base size."""
     wanted = [f for f in CLIPS.features(folder, "fp32") if not f.key.startswith("dinov2-frame")]
-    parts = [
-        next(replace(p, feature=f.key) for p in RECIPES["light"].parts if p.modality == f.modality) for f in wanted
-    ]
+    by_modality = {part.modality: part for part in RECIPES["light"].parts}
+    parts = [replace(by_modality[f.entry.modality], feature=f.key) for f in wanted]
     return replace(RECIPES["light"], name="base", parts=tuple(parts), parameters={}, published={})
 
 

@@ -71,7 +71,7 @@ def train(
     from mimetic.extraction import extract as run_extraction
     from mimetic.features import features
     from mimetic.journal import Journal
-    from mimetic.recipes import RECIPES, get_recipe, with_settings
+    from mimetic.recipes import with_settings
     from mimetic.training import train_on
     from mimetic.training.choosing import on_features, read_taken, trainable
     from mimetic.training.material import Shelf
@@ -79,9 +79,7 @@ def train(
 
     if not calls.names_in(recipe):
         raise UsageError("no recipe is named", remedy="`mimetic list recipes` prints them.")
-    told, numbers = read_taken(taken), calls.read_seeds(seeds)
-    named = list(RECIPES.values()) if recipe == "all" else []
-    named = named or [get_recipe(name) for name in calls.names_in(recipe) if name not in ABOUT]
+    told, numbers, named = read_taken(taken), calls.read_seeds(seeds), _of_the_table(recipe)
     dataset = calls.worded(open_dataset(data), words)
     place = calls.store_of(dataset, store)
     device = choose_device(device)
@@ -118,6 +116,17 @@ def train(
     _print_runs(runs, as_json=as_json)
     if not as_json and not any(out.glob(f"{FLOOR}-*")):
         console.print_lines(f"the line to beat, in seconds: mimetic train {data} {FLOOR} --out {out}")
+
+
+def _of_the_table(names: str) -> list[Recipe]:
+    """Give the recipes that do not depend on the data."""
+    from mimetic import calls
+    from mimetic.automatic import ABOUT
+    from mimetic.recipes import RECIPES, get_recipe
+
+    if names == "all":
+        return list(RECIPES.values())
+    return [get_recipe(name) for name in calls.names_in(names) if name not in ABOUT]
 
 
 def _check(recipes: Sequence[Recipe], dataset: Dataset, store: Store) -> None:
