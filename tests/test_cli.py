@@ -460,3 +460,42 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_command_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     told = "mimetic: no such command 'trian'. Did you mean 'train'? See `mimetic --help`.\n"
     assert call("trian", capsys=capsys) == (2, "", told)
+
+
+def test_a_folder_of_runs_is_answered_with_one_of_them(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in (trained.parent, trained):
+        code, _, err = call("predict", folder, folder / "a.mp4", capsys=capsys)
+        assert code == 2
+        assert f"{folder} is no run. It holds runs; give one of them, such as {trained.parent}" in err
+
+
+def test_init_proposes_a_split_by_groups_where_there_are_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, group in (("with", "person,"), ("without", "")):
+        rows = [f"words {n},{f'p{n % 4},' if group else ''}0.{n}" for n in range(10, 30)]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t.csv").write_text("\n".join([f"text,{group}joy", *rows]) + "\n")
+        code, out, _ = call("init", tmp_path / name, capsys=capsys)
+        assert code == 0
+        assert ("--set split=1/5:group" in out) == bool(group)
+
+
+def test_every_command_is_listed_with_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call("--help", capsys=capsys)
+    assert "..." not in out.partition("Commands:")[2]
+
+
+def test_a_mean_that_is_undefined_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw = np.random.default_rng(0)
+    rows = [f"{n}.txt,{'train' if n < 12 else 'valid'},{draw.uniform():.3f},{n % 2 * (n < 12)}" for n in range(20)]
+    for n in range(20):
+        (tmp_path / f"{n}.txt").write_text(f"word {n}")
+    table = tmp_path / "t.csv"
+    table.write_text("text,split,joy,awe\n" + "\n".join(row.replace(".txt", " words", 1) for row in rows) + "\n")
+    out = tmp_path / "runs"
+    call("train", table, "words-hashed.mlp", "--set", "fit.epochs=1", "--out", out, "--workers", "0", capsys=capsys)
+    code, told, _ = call("evaluate", *out.glob("words-hashed*"), capsys=capsys)
+    assert code == 0
+    assert "awe has no score" in told
+    assert "so the mean has none: take a split whose clips differ there" in told
