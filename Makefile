@@ -56,6 +56,7 @@ bench: .venv/dev  ## the benchmarks that need nothing but this machine, into res
 	$(BIN)/mimetic bench extraction --out results
 	$(BIN)/mimetic bench training --out results
 	$(BIN)/python benchmarks/memory.py --out results
+	$(BIN)/python benchmarks/predicting.py --out results
 
 docs: .venv/dev  ## the documentation, into site/ (nothing in it comes from a network)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
